@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
+import torch  # noqa: TID253
+from torch import Tensor  # noqa: TID253
 
 from scene3d._camera import Camera
 from scene3d._frame import Frame

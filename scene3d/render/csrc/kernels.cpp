@@ -57,7 +57,8 @@ static double peak(int iterations) {
   return 12.0 * W * iterations / seconds;
 }
 
-const KernelTable table = {SCENE3D_STRING(SCENE3D_ISA), forward, backward, loss, adam, peak};
+const KernelTable table = {SCENE3D_STRING(SCENE3D_ISA), forward, backward, loss,
+                           adam, penalize, collect, peak};
 
 }  // namespace SCENE3D_ISA
 }  // namespace scene3d

@@ -112,6 +112,10 @@ struct KernelTable {
   void (*loss)(const LossInput&, LossOutput&);
   void (*adam)(const int32_t* ids, int count, int32_t* steps, const AdamGroup* groups, int group_count, float beta1,
                float beta2, float eps);
+  void (*penalize)(const int32_t* ids, int count, const float* logits, const float* log_scales, float opacity_weight,
+                   float scale_weight, float* grad_logits, float* grad_scales);
+  void (*collect)(const int32_t* ids, int count, const float* screen, const float* score, float screen_factor,
+                  float* seen, float* pull, float* covered);
   double (*peak)(int iterations);  // Multiply-adds per second of one thread, register to register.
 };
 

@@ -232,14 +232,42 @@ nb::dict loss(Floats rgb, Floats target, std::optional<Array<const uint8_t>> val
   return result;
 }
 
+using Ids = Array<const int32_t>;
+
+void check_ids(const Ids& ids, size_t n) {
+  for (size_t i = 0; i < ids.shape(0); ++i)
+    if (ids.data()[i] < 0 || static_cast<size_t>(ids.data()[i]) >= n) throw nb::value_error("ids outside the splats.");
+}
+
+void penalize(Ids ids, Floats opacities, Floats scales, float opacity_weight, float scale_weight, Out grad_opacities,
+              Out grad_scales) {
+  const size_t count = ids.shape(0), n = opacities.shape(0);
+  check_ids(ids, n);
+  expect(scales, "scales", {n, 3});
+  if (grad_opacities.shape(0) < count || grad_scales.size() < 3 * count)
+    throw nb::value_error("A gradient array has too few rows.");
+  nb::gil_scoped_release unlocked;
+  current()->penalize(ids.data(), static_cast<int>(count), opacities.data(), scales.data(), opacity_weight, scale_weight,
+                      grad_opacities.data(), grad_scales.data());
+}
+
+void collect(Ids ids, Floats screen, Floats score, float screen_factor, Out seen, Out pull, Out covered) {
+  const size_t count = ids.shape(0), n = seen.shape(0);
+  check_ids(ids, n);
+  if (screen.shape(0) < count || score.shape(0) < count || pull.shape(0) != n || covered.shape(0) != n)
+    throw nb::value_error("Statistics disagree in size.");
+  nb::gil_scoped_release unlocked;
+  current()->collect(ids.data(), static_cast<int>(count), screen.data(), score.data(), screen_factor, seen.data(),
+                     pull.data(), covered.data());
+}
+
 using Group = std::tuple<Out, Out, Out, Floats, float>;  // param, first moment, second moment, compact gradient, lr.
 
-void adam(Array<const int32_t> ids, Array<int32_t> steps, std::vector<Group> groups, float beta1, float beta2,
+void adam(Ids ids, Array<int32_t> steps, std::vector<Group> groups, float beta1, float beta2,
           float eps) {
   std::vector<AdamGroup> plain;
   const size_t count = ids.shape(0), n = steps.shape(0);
-  for (size_t i = 0; i < count; ++i)
-    if (ids.data()[i] < 0 || static_cast<size_t>(ids.data()[i]) >= n) throw nb::value_error("ids outside the splats.");
+  check_ids(ids, n);
   for (const auto& [param, first, second, grad, lr] : groups) {
     if (param.shape(0) != n || first.size() != param.size() || second.size() != param.size() || grad.shape(0) < count)
       throw nb::value_error("Parameters, moments and gradients of a group disagree in size.");
@@ -282,6 +310,9 @@ NB_MODULE(_kernels, m) {
   m.def("loss", &loss, "rgb"_a, "target"_a, "valid"_a.none(), "exposure"_a.none(), "ssim_weight"_a, "grad_rgb"_a,
         "error"_a.none());
   m.def("adam", &adam, "ids"_a, "steps"_a, "groups"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "eps"_a = 1e-15f);
+  m.def("penalize", &penalize, "ids"_a, "opacities"_a, "scales"_a, "opacity_weight"_a, "scale_weight"_a,
+        "grad_opacities"_a, "grad_scales"_a);
+  m.def("collect", &collect, "ids"_a, "screen"_a, "score"_a, "screen_factor"_a, "seen"_a, "pull"_a, "covered"_a);
   m.def("isa", [] { return std::string(current()->name); });
   m.def("set_isa", &set_isa, "name"_a);
   m.def("supported_isas", [] {

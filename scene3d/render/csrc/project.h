@@ -70,7 +70,7 @@ static inline void project_covariances(const Splats& in, const View& view, const
   for (int k = 0; k < 3; ++k) {
     vf log_scale;
     gather(in.scales, ids, 3, k, log_scale);
-    o.s[k] = exp_lanes(log_scale);
+    o.s[k] = exp_lanes(log_scale) + (log_scale - log_scale);  // exp_lanes clamps; a NaN or infinity must stay one.
   }
   for (int i = 0; i < 3; ++i)
     for (int k = 0; k < 3; ++k)
@@ -97,7 +97,7 @@ static inline void project_covariances(const Splats& in, const View& view, const
   o.det = vmax(o.cov_a * o.cov_c - o.cov_b * o.cov_b, splat(view.eps2d * view.eps2d * 0.5f + 1e-20f));
   vf logit;
   gather(in.opacities, ids, 1, 0, logit);
-  o.opacity = 1.0f / (1.0f + exp_lanes(-logit));
+  o.opacity = 1.0f / (1.0f + exp_lanes(-logit)) + (logit - logit);
 }
 
 // Projects splats [begin, end) and writes the visible ones to `out`; returns their number.

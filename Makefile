@@ -1,0 +1,98 @@
+# The commands of this repository; `make` alone lists them. Environments are made on first use, inside the checkout,
+# and made again when the files that they come from change.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= outputs/tabletop
+
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+NEWTON := .venv-newton
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NATIVE := CMakeLists.txt $(wildcard scene3d/render/csrc/*)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Start here
+.PHONY: demo
+demo: $(STAMPS)/scene3d ## environment, pinned install, then assets/tabletop becomes a scene in outputs/tabletop
+	$(BIN)/scene3d reconstruct assets/tabletop --out $(OUT) --overwrite
+
+.PHONY: install
+install: $(STAMPS)/scene3d ## only the environment: .venv with the scene3d command
+
+##@ Develop
+.PHONY: test
+test: $(STAMPS)/dev ## ruff, pyright and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest
+
+.PHONY: format
+format: $(STAMPS)/dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: wheel
+wheel: $(STAMPS)/dev ## source distribution and wheel in dist/
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+##@ Measure
+.PHONY: numbers
+numbers: $(STAMPS)/dev ## every figure of the README (hours; a second call goes on where the first stopped)
+	$(BIN)/python tests/benchmarks/numbers.py
+
+.PHONY: engines
+engines: $(STAMPS)/newton ## .venv-newton, the engine that the benchmarks compare with
+
+.PHONY: capture
+capture: $(STAMPS)/generate ## make assets/tabletop with Mitsuba (12 s a view; views that are there are kept)
+	$(BIN)/python assets/tabletop/generate.py --out assets/tabletop
+
+##@ Tidy
+.PHONY: clean
+clean: ## remove build products, caches and outputs; environments stay
+	rm -rf build dist outputs *.egg-info .pytest_cache .ruff_cache .hypothesis .syrupy_cache
+	find scene3d dynamics tests assets -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## and the environments
+	rm -rf $(VENV) $(NEWTON)
+
+.PHONY: help
+help:
+	@printf '\n  \033[1mscene3d\033[0m  photos of a table in, a world of Gaussian splats out\n'
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n  \033[2m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-z]+:.*## / {printf "    \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\n  PYTHON=python3.12 picks the interpreter, OUT=folder the place of the demo scene.\n\n'
+
+# torch comes first and alone, so that no later resolution can choose another. The build tools are installed rather
+# than fetched into an isolated build, which keeps them pinned and lets a changed kernel rebuild in seconds.
+$(STAMPS)/base: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "scene3d needs Python 3.11 or newer; PYTHON=... names one."; exit 1; }
+	@command -v $${CXX:-c++} > /dev/null || { echo "scene3d needs a C++ compiler, e.g. the package g++."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0 -c constraints.txt
+	$(PIP) -c constraints.txt scikit-build-core nanobind cmake ninja
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/scene3d: $(STAMPS)/base pyproject.toml $(NATIVE)
+	$(PIP) -c constraints.txt --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/base pyproject.toml $(NATIVE)
+	$(PIP) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@ $(STAMPS)/scene3d
+
+$(STAMPS)/generate: $(STAMPS)/base pyproject.toml $(NATIVE)
+	$(PIP) -c constraints.txt --no-build-isolation -e '.[generate]'
+	@touch $@ $(STAMPS)/scene3d
+
+$(STAMPS)/newton: constraints-engines.txt
+	test -x $(NEWTON)/bin/python || $(PYTHON) -m venv $(NEWTON)
+	$(NEWTON)/bin/python -m pip install --quiet --disable-pip-version-check -c $< 'newton[sim]' pillow
+	@mkdir -p $(STAMPS) && touch $@

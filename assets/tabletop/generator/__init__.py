@@ -1,0 +1,1 @@
+"""Pieces of the demo capture's generator: shapes, textures, room, camera path, rendering, ground truth."""

@@ -1,0 +1,126 @@
+"""`scene3d info`: what a scene folder or a splat file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from tyro.conf import Positional, arg
+
+from scene3d.cli import _flags as flags
+from scene3d.cli._terminal import Terminal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scene3d import Gaussians, Scene
+
+__all__ = ["Info", "verb"]
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Info:
+    """Say what a scene holds and how good it is.
+
+    Splats, extent, scale, cameras, quality, size on disk. Nothing is rendered.
+    """
+
+    section: ClassVar[str] = "Look at it"
+
+    scene: Annotated[Positional[Path], arg(metavar="SCENE")]
+    """Scene folder, or a .ply file with splats."""
+    json: flags.Json = False
+
+    def run(self) -> int:
+        """Read and print."""
+        from scene3d.cli._scene_input import open_scene
+
+        document = describe(open_scene(self.scene), self.scene)
+        Terminal(self.json).result(document, str(self.scene), _lines(document))
+        return 0
+
+
+verb = Info
+
+
+def describe(scene: Scene, path: Path) -> dict[str, Any]:
+    """What is printed with ``--json``."""
+    return {
+        "path": str(path),
+        "bytes": _bytes(path),
+        "splats": len(scene.splats),
+        "sh_degree": scene.splats.sh_degree,
+        "bodies": int(scene.splats.component_index.max()) if len(scene.splats) else 0,
+        "bounds": _bounds(scene.splats),
+        "metric": scene.metric,
+        "up": list(scene.up),
+        "cameras": _cameras(scene),
+        "metrics": dict(scene.metrics),
+        "source": dict(scene.source),
+    }
+
+
+def _bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _bounds(splats: Gaussians) -> dict[str, list[float]] | None:
+    """Corners of the box of all centres, and of the middle 98 % along each axis."""
+    if not len(splats):
+        return None
+    means = splats.means.double().sort(dim=0).values
+    last = len(means) - 1
+    corners = {"min": 0, "max": last, "min_98": round(0.01 * last), "max_98": round(0.99 * last)}
+    return {name: _rounded(means[place]) for name, place in corners.items()}
+
+
+def _rounded(point: Tensor) -> list[float]:
+    return [round(value, 6) for value in point.tolist()]
+
+
+def _cameras(scene: Scene) -> dict[str, Any]:
+    sizes = sorted({(view.camera.width, view.camera.height) for view in scene.views})
+    held_out = sum(view.held_out for view in scene.views)
+    return {"count": len(scene.views), "held_out": held_out, "sizes": [list(size) for size in sizes]}
+
+
+def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
+    """The same in words."""
+    unit = " m" if d["metric"] else ""
+    lines = [("splats", f"{d['splats']:,}, SH degree {d['sh_degree']}")]
+    if d["bounds"] is not None:
+        box = [b - a for a, b in zip(d["bounds"]["min_98"], d["bounds"]["max_98"], strict=True)]
+        lines.append(
+            ("extent", " x ".join(f"{side:.3g}" for side in box) + f"{unit} (98 % of the splats on each axis)")
+        )
+    lines.append(("scale", "metric" if d["metric"] else "unknown: lengths are not metres"))
+    lines.append(("up", " ".join(f"{value:.3g}" for value in d["up"])))
+    if d["bodies"]:
+        lines.append(("bodies", f"{d['bodies']} besides the background"))
+    cameras = d["cameras"]
+    sizes = ", ".join(f"{width}x{height}" for width, height in cameras["sizes"][:3])
+    more = " and others" if len(cameras["sizes"]) > 3 else ""
+    lines.append(
+        ("cameras", f"{cameras['count']} ({cameras['held_out']} held out) at {sizes}{more}" if sizes else "none")
+    )
+    lines += _quality(d["metrics"])
+    if d["source"].get("capture"):
+        lines.append(("capture", str(d["source"]["capture"])))
+    lines.append(("on disk", f"{d['bytes'] / MIB:.1f} MiB"))
+    return lines
+
+
+def _quality(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = []
+    if metrics.get("psnr") is not None:
+        ssim = f", SSIM {metrics['ssim']:.3f}" if metrics.get("ssim") is not None else ""
+        lines.append(("quality", f"{metrics['psnr']:.2f} dB PSNR on held-out photos{ssim}"))
+    elif metrics.get("train_psnr") is not None:
+        lines.append(("quality", f"{metrics['train_psnr']:.2f} dB PSNR on fitted photos; none was held out"))
+    if metrics.get("seconds") is not None:
+        lines.append(("fitting", f"{metrics['seconds']:.0f} s on {metrics.get('device', 'cpu')}"))
+    return lines

@@ -1,0 +1,135 @@
+"""`scene3d reconstruct`: a capture becomes a scene folder with a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from tyro.conf import Positional, arg
+
+from scene3d.cli import _flags as flags
+from scene3d.cli._terminal import Terminal
+
+if TYPE_CHECKING:
+    from scene3d import Capture, Scene
+
+__all__ = ["Reconstruct", "verb"]
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Turn posed photos into a scene folder with a report.
+
+    Every 8th photo is held out of fitting to measure the result, if there are 16 or more. Ctrl-C ends the fit early and
+    still saves the scene; --resume goes on from there.
+    """
+
+    section: ClassVar[str] = "Make a scene"
+
+    capture: Annotated[Positional[Path], arg(metavar="CAPTURE")]
+    """Folder with photos and a transforms.json (nerfstudio, instant-ngp) or a COLMAP model."""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: outputs/NAME of the capture)")] = (
+        None
+    )
+    """Scene folder to write."""
+    preset: Annotated[Literal["fast", "default", "high"], arg(metavar="fast|default|high")] = "default"
+    """How long to fit, at which size, with how many splats."""
+    config: flags.Config = None
+    """Settings of the fit, instead of a preset."""
+    seconds: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: the preset's number of steps)")] = (
+        None
+    )
+    """Time budget for fitting [s]."""
+    device: flags.Device = "cpu"
+    seed: flags.Seed = 0
+    overwrite: flags.Overwrite = False
+    resume: flags.Resume = False
+    json: flags.Json = False
+    quiet: flags.Quiet = False
+
+    def run(self) -> int:
+        """Reconstruct, then say where everything is."""
+        from scene3d._reconstruct import reconstruct
+        from scene3d.cli import INTERRUPTED
+        from scene3d.cli._progress import fit_progress
+
+        terminal = Terminal(self.json, self.quiet)
+        out = self.out or Path("outputs") / capture_name(self.capture)
+        said: list[str] = []
+        with fit_progress(terminal) as progress:
+            scene = reconstruct(
+                self.capture,
+                out,
+                preset=self.preset,
+                config=self.config,
+                seconds=self.seconds,
+                device=self.device,
+                seed=self.seed,
+                overwrite=self.overwrite,
+                resume=self.resume,
+                progress=progress,
+                on_capture=lambda capture: said.extend(_introduce(capture, terminal)),
+            )
+        for note in scene.source.get("notes", ()):
+            if note not in said:
+                terminal.note(note)
+        terminal.result(_document(scene, out), out.resolve().name, _closing_lines(scene, out))
+        return INTERRUPTED if scene.source.get("interrupted") else 0
+
+
+verb = Reconstruct
+
+
+def capture_name(capture: Path) -> str:
+    """What to call the scene of a capture: its folder."""
+    path = capture.resolve()
+    return (path.parent if path.suffix else path).name or "scene"
+
+
+def _introduce(capture: Capture, terminal: Terminal) -> tuple[str, ...]:
+    """Say what was found before the bar starts; returns the notes that were printed."""
+    train, held_out = capture.split()
+    points = f"{len(capture.points.points):,} points" if capture.points is not None else "no points"
+    lengths = "metric" if capture.metric else "no metric scale"
+    terminal.note(f"{capture.source}: {len(train)} photos to fit, {len(held_out)} held out, {points}, {lengths}.")
+    for note in capture.notes:
+        terminal.note(note)
+    return capture.notes
+
+
+def _document(scene: Scene, out: Path) -> dict[str, Any]:
+    return {
+        "scene": str(out),
+        "report": str(out / "report" / "index.html"),
+        "preview": str(out / "report" / "preview.png"),
+        "interrupted": bool(scene.source.get("interrupted")),
+        "metrics": dict(scene.metrics),
+        "notes": list(scene.source.get("notes", ())),
+    }
+
+
+def _closing_lines(scene: Scene, out: Path) -> list[tuple[str, str]]:
+    m, held_out = scene.metrics, sum(view.held_out for view in scene.views)
+    if m["psnr"] is not None:
+        quality = f"{m['psnr']:.2f} dB PSNR on {held_out} held-out photos, SSIM {m['ssim']:.3f}"
+    else:
+        quality = f"{m['train_psnr']:.2f} dB PSNR on fitted photos; none was held out"
+    lines = [
+        ("quality", quality),
+        ("splats", f"{m['splats']:,} in {m['seconds']:.0f} s"),
+        ("scene", str(out)),
+        ("report", str(out / "report" / "index.html")),
+        ("preview", str(out / "report" / "preview.png")),
+        ("next", f"scene3d render {quoted(out)} --cameras turntable"),
+    ]
+    if scene.source.get("interrupted"):
+        lines.insert(1, ("stopped", "early, by Ctrl-C; the same command with --resume goes on"))
+    return lines
+
+
+def quoted(path: Path) -> str:
+    """A path as one would type it in a shell."""
+    import shlex
+
+    return shlex.quote(str(path))

@@ -1,0 +1,85 @@
+"""`scene3d reconstruct` from capture to closing lines; fitting is a stand-in that returns at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scene3d import load_scene
+from scene3d.cli._progress import in_words
+from scene3d.cli.reconstruct import capture_name
+
+from .conftest import FakeProgress, texts
+
+if TYPE_CHECKING:
+    from .conftest import Command, FakeFit
+
+pytestmark = pytest.mark.usefixtures("reference_renderer")
+
+
+def test_scene_report_and_closing_lines(
+    command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path
+) -> None:
+    out = tmp_path / "desk"
+    outcome = command("reconstruct", capture_folder, "--out", out)
+    assert outcome.code == 0, outcome.err
+    scene = load_scene(out)
+    assert len(scene.splats) == 64
+    assert scene.metrics["steps"] == 100
+    assert sum(view.held_out for view in scene.views) == 3
+    assert texts(out / "report") == ["index.html", "metrics.json", "preview.png"]
+    assert f"scene3d render {out} --cameras turntable" in outcome.out
+    assert str(out / "report" / "index.html") in outcome.out
+    assert "held-out photos" in outcome.out
+    assert "14 photos to fit, 3 held out" in outcome.err
+    assert "Four photos were dark." in outcome.err
+
+
+def test_json_is_one_document(command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path) -> None:
+    outcome = command("reconstruct", capture_folder, "--out", tmp_path / "desk", "--json", "--seconds", "7")
+    document = json.loads(outcome.out)
+    assert document["scene"] == str(tmp_path / "desk")
+    assert document["metrics"]["splats"] == 64
+    assert document["interrupted"] is False
+    assert fake_fit.config.seconds == 7
+
+
+def test_quiet(command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path) -> None:
+    outcome = command("reconstruct", capture_folder, "--out", tmp_path / "desk", "--quiet")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+
+
+def test_default_output(
+    command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("reconstruct", "photos").code == 0
+    assert (tmp_path / "outputs" / "photos" / "scene.yaml").exists()
+
+
+def test_overwrite(command: Command, capture_folder: Path, scene_folder: Path, fake_fit: FakeFit) -> None:
+    outcome = command("reconstruct", capture_folder, "--out", scene_folder, "--overwrite")
+    assert outcome.code == 0, outcome.err
+    assert len(load_scene(scene_folder).views) == 17
+
+
+def test_interrupted_fit_is_saved(command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path) -> None:
+    fake_fit.interrupted = True
+    outcome = command("reconstruct", capture_folder, "--out", tmp_path / "desk")
+    assert outcome.code == 130
+    assert "--resume goes on" in outcome.out
+    assert load_scene(tmp_path / "desk").source["interrupted"] is True
+
+
+def test_figures_beside_the_bar() -> None:
+    assert in_words(FakeProgress()) == " 10.0 it/s  27.30 dB    64.0k splats  1:05 left"  # type: ignore[arg-type]
+    assert in_words(FakeProgress(psnr=float("nan"))) == ""  # type: ignore[arg-type]
+    assert in_words(FakeProgress(eta_seconds=float("nan"))).endswith("-:-- left")  # type: ignore[arg-type]
+
+
+def test_capture_name(tmp_path: Path) -> None:
+    assert capture_name(tmp_path / "desk") == "desk"
+    assert capture_name(tmp_path / "desk" / "transforms.json") == "desk"

@@ -1,0 +1,63 @@
+"""Which views are measured, and what the figures are."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scene3d import Scene3dError
+from scene3d.report import Metrics, evaluate
+
+from .conftest import offset_of
+
+if TYPE_CHECKING:
+    from .conftest import Measured
+
+
+def metrics_of(measured: Measured) -> Metrics:
+    return evaluate(measured.splats, measured.views, measured.capture, seconds=12.345, steps=700)
+
+
+def test_held_out_means(measured: Measured) -> None:
+    metrics = metrics_of(measured)
+    expected = [-20 * math.log10(offset_of(i)) for i in (0, 8, 16)]
+    assert [image.name for image in metrics.held_out] == ["photo_00.png", "photo_08.png", "photo_16.png"]
+    assert [image.psnr for image in metrics.held_out] == pytest.approx(expected, abs=1e-3)
+    assert metrics.psnr == pytest.approx(sum(expected) / 3, abs=1e-3)
+    assert metrics.psnr_cc is not None
+    assert metrics.psnr_cc > 60
+
+
+def test_some_training_views_are_measured_too(measured: Measured) -> None:
+    metrics = metrics_of(measured)
+    assert sum(not image.held_out for image in metrics.images) == 12
+    assert metrics.note == "train_psnr is of 12 of 14 fitted photos."
+    assert metrics.train_psnr is not None
+
+
+def test_document(measured: Measured) -> None:
+    document = json.loads(json.dumps(metrics_of(measured).as_dict(), allow_nan=False))
+    assert document["seconds"] == 12.35 or document["seconds"] == 12.34
+    assert (document["steps"], document["splats"], document["device"]) == (700, 5, "cpu")
+    assert (document["width"], document["height"]) == (64, 48)
+    assert set(document["images"][0]) == {"name", "psnr", "ssim", "psnr_cc", "held_out"}
+    assert "threads" in document["machine"]
+
+
+def test_nothing_held_out(measured: Measured) -> None:
+    views = tuple(replace(view, held_out=False) for view in measured.views)
+    metrics = evaluate(measured.splats, views, measured.capture, seconds=1, steps=1)
+    assert metrics.psnr is None
+    assert metrics.ssim is None
+    assert metrics.train_psnr is not None
+    assert "null" in metrics.note
+
+
+def test_a_photo_that_is_gone(measured: Measured) -> None:
+    capture = replace(measured.capture, views=measured.capture.views[1:])
+    with pytest.raises(Scene3dError, match=r"photo_00\.png"):
+        evaluate(measured.splats, measured.views, capture, seconds=1, steps=1)
