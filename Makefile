@@ -41,8 +41,8 @@ wheel: $(STAMPS)/dev ## source distribution and wheel in dist/
 
 ##@ Measure
 .PHONY: numbers
-numbers: $(STAMPS)/dev ## every figure of the README (hours; a second call goes on where the first stopped)
-	$(BIN)/python tests/benchmarks/numbers.py
+numbers: $(STAMPS)/dev ## every figure of the README (an hour; a second call goes on where the first stopped)
+	$(BIN)/python tests/benchmarks/make_numbers.py
 
 .PHONY: engines
 engines: $(STAMPS)/newton ## .venv-newton, the engine that the benchmarks compare with

@@ -55,11 +55,11 @@ class Camera:
 
         up = position.new_tensor([0.0, 0.0, 1.0]) if up is None else up
         forward = torch.nn.functional.normalize(target - position, dim=0)
-        right = torch.linalg.cross(forward, up)
-        if right.norm() < 1e-6:  # Looking along up: any right vector does.
-            right = torch.linalg.cross(forward, forward.roll(1))
+        right = torch.cross(forward, up, dim=0)
+        if right.square().sum() < 1e-12:  # Looking along up: any right vector does.
+            right = torch.cross(forward, forward.roll(1), dim=0)
         right = torch.nn.functional.normalize(right, dim=0)
-        down = torch.linalg.cross(forward, right)
+        down = torch.cross(forward, right, dim=0)
         T_world_cam = torch.eye(4, dtype=position.dtype)
         T_world_cam[:3] = torch.stack([right, down, forward, position], dim=1)
         return T_world_cam

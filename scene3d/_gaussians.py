@@ -100,9 +100,7 @@ class Gaussians:
         import torch
 
         rest = max(part.shN.shape[1] for part in parts)
-        padded = [
-            replace(p, shN=torch.nn.functional.pad(p.shN, (0, 0, 0, rest - p.shN.shape[1]))) for p in parts
-        ]
+        padded = [replace(p, shN=torch.nn.functional.pad(p.shN, (0, 0, 0, rest - p.shN.shape[1]))) for p in parts]
         return Gaussians(**{f.name: torch.cat([getattr(p, f.name) for p in padded]) for f in fields(Gaussians)})
 
     def __len__(self) -> int:

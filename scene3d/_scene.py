@@ -43,9 +43,9 @@ class Scene:
     """True when lengths are metres."""
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
     """World direction that points up."""
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Where it came from: capture path, reader, preset, seed, device."""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Summary of `report/metrics.json`: psnr, ssim, seconds, splats."""
 
     @property

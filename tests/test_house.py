@@ -147,6 +147,18 @@ def test_constraints_pin_torch_and_everything_declared() -> None:
     assert not [name for name in declared if _normal(name) not in pins]
 
 
+def test_everything_imported_is_declared() -> None:
+    """What torch happens to bring along today is not ours to import."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["cuda"]]
+    declared = {_normal(re.split(r"[\[<>=!~ ]", requirement)[0]) for requirement in wanted}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGED]
+    imported = {name.split(".")[0] for tree in trees for name, _ in _imports(ast.walk(tree))}
+    homes = importlib.metadata.packages_distributions()
+    foreign = imported - set(sys.stdlib_module_names) - set(PACKAGES)
+    assert not {name for name in foreign if not declared & {_normal(home) for home in homes[name]}}
+
+
 def test_the_engine_environment_has_no_torch() -> None:
     assert "torch" not in _pins("constraints-engines.txt")
 

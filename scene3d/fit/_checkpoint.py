@@ -6,13 +6,15 @@ maps and random state, so that a fit by steps ends as if it had never stopped.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from scene3d._errors import FitError, OutputError
+from scene3d.fit._config import FitConfig
+from scene3d.fit._density import DensityStats
 from scene3d.fit._exposure import Exposures
 from scene3d.fit._optimizer import NAMES, SplatOptimizer
 
@@ -21,11 +23,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from scene3d.fit._config import FitConfig
-
 __all__ = ["Checkpoint", "load_checkpoint", "remove_checkpoint", "save_checkpoint"]
 
 _NAME = "fit.safetensors"
+_EXPOSURE = tuple(field.name for field in fields(Exposures))
 
 
 @dataclass(frozen=True)
@@ -43,41 +44,51 @@ class Checkpoint:
     """Names of the training views, to tell another capture."""
     notes: tuple[str, ...]
     config: FitConfig
-    stats: tuple[Tensor, ...] = ()
+    seed: int
+    rollbacks: int
+    """Times that a NaN made it go back; each halved the rates."""
+    stats: tuple[Tensor, ...]
     """Density statistics since the last control."""
+
+
+class _About(msgspec.Struct, frozen=True):
+    """The numbers of a checkpoint: the header of its file."""
+
+    step: int
+    seconds: float
+    extent: float
+    views: tuple[str, ...]
+    notes: tuple[str, ...]
+    config: FitConfig
+    seed: int
+    rollbacks: int
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint into the scene folder; the previous one stays until the new one is complete."""
     import os
 
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors: dict[str, Tensor] = {"steps": checkpoint.splats.steps, "generator": checkpoint.generator}
+    c = checkpoint
+    tensors: dict[str, Tensor] = {"steps": c.splats.steps, "generator": c.generator}
     for kind in ("params", "first", "second"):
-        for name in NAMES:
-            tensors[f"{kind}.{name}"] = getattr(checkpoint.splats, kind)[name].cpu()
-    e = checkpoint.exposures
-    tensors |= {"exposure.maps": e.maps, "exposure.first": e.first, "exposure.second": e.second}
-    tensors |= {"exposure.steps": e.steps}
-    tensors |= {f"stats.{i}": value.cpu() for i, value in enumerate(checkpoint.stats)}
-    about = {
-        "step": checkpoint.step,
-        "seconds": checkpoint.seconds,
-        "extent": checkpoint.extent,
-        "views": checkpoint.views,
-        "notes": checkpoint.notes,
-        "config": msgspec.to_builtins(checkpoint.config),
-    }
+        tensors |= {f"{kind}.{name}": getattr(c.splats, kind)[name] for name in NAMES}
+    tensors |= {f"exposure.{name}": getattr(c.exposures, name) for name in _EXPOSURE}
+    tensors |= {f"stats.{i}": value for i, value in enumerate(c.stats)}
+    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    about = _About(c.step, c.seconds, c.extent, c.views, c.notes, c.config, c.seed, c.rollbacks)
     path = folder / _NAME
     partial = path.with_suffix(".partial")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, {"fit": json.dumps(about)})
+        save_file(tensors, partial, {"fit": msgspec.json.encode(about).decode()})
         os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"The checkpoint {path} cannot be written ({error.strerror or error}).") from error
+    except (OSError, SafetensorError) as error:  # A full disk is the latter.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(f"The checkpoint {path} cannot be written ({error}).") from error
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -88,8 +99,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     from safetensors import SafetensorError, safe_open
 
-    from scene3d.fit._config import FitConfig
-
     path = folder / _NAME
     if not path.exists():
         raise FitError(
@@ -97,22 +106,36 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["fit"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        splats = SplatOptimizer(
-            *({name: tensors[f"{kind}.{name}"] for name in NAMES} for kind in ("params", "first", "second")),
-            tensors["steps"],
-        )
-        exposures = Exposures(*(tensors[f"exposure.{name}"] for name in ("maps", "first", "second", "steps")))
-        return Checkpoint(
-            splats, exposures, tensors["generator"], int(about["step"]), float(about["seconds"]),
-            float(about["extent"]), tuple(about["views"]), tuple(about["notes"]),
-            msgspec.convert(about["config"], FitConfig), tuple(tensors[f"stats.{i}"] for i in range(3)),
-        )
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+            about = msgspec.json.decode((file.metadata() or {})["fit"], type=_About)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+        return _assembled(about, arrays)
+    except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError, OSError) as error:
         raise FitError(
             f"The checkpoint {path} is damaged ({error}); start again with --overwrite instead of --resume."
         ) from error
+
+
+def _assembled(about: _About, arrays: dict[str, Tensor]) -> Checkpoint:
+    import torch
+
+    params, first, second = ({n: arrays[f"{kind}.{n}"] for n in NAMES} for kind in ("params", "first", "second"))
+    splats = SplatOptimizer(params, first, second, arrays["steps"])
+    exposures = Exposures(*(arrays[f"exposure.{name}"] for name in _EXPOSURE))
+    stats = tuple(arrays[f"stats.{i}"] for i in range(len(fields(DensityStats))))
+    splats.splats()  # Checks the shapes of the parameters.
+    torch.Generator().set_state(arrays["generator"])  # Checks that it is such a state.
+    count, photos = len(splats), len(about.views)
+    alike = all(moment[name].shape == params[name].shape for moment in (first, second) for name in NAMES)
+    per_splat = all(len(value) == count for value in (splats.steps, *stats))
+    if not alike or not per_splat or exposures.maps.shape != (photos, 3, 4) or len(exposures.steps) != photos:
+        raise ValueError("its arrays disagree in size")
+    return Checkpoint(
+        splats=splats,
+        exposures=exposures,
+        generator=arrays["generator"],
+        stats=stats,
+        **{name: getattr(about, name) for name in _About.__struct_fields__},
+    )
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -52,8 +52,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Weight of the mean opacity; clears haze."""
     scale_weight: _Weight = 0.005
     """Weight of the mean size relative to the scene; clears blobs."""
-    exposure: bool = True
-    """Fit an affine colour map per training photo."""
+    exposure: bool = False
+    """Fit an affine colour map per training photo; for captures whose exposure drifts."""
     rate_means: _Positive = 5e-4
     """Learning rate of centres relative to the scene's extent; falls to `final_rate` of it."""
     final_rate: _Positive = 0.02
@@ -78,8 +78,8 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Largest share of splats that is added at a time."""
     prune_opacity: _Share = 0.01
     """Splats below this opacity are taken away."""
-    noise: _Weight = 0.0
-    """Strength of the exploration noise on nearly transparent splats; 0 for none."""
+    dropout: _Share = 0.0
+    """Share of splats that each step leaves out at random, so that none relies on a neighbour; held-out views gain."""
 
 
 def load_preset(name: str) -> FitConfig:

@@ -72,8 +72,10 @@ def control_density(
 
 
 def _score(stats: DensityStats) -> Tensor:
+    """Chance to be split: pull and covered error per view, each relative to its mean, weighed together."""
     views = stats.seen.clamp_min(1)
-    return stats.pull / views
+    pull, covered = stats.pull / views, stats.covered / views
+    return ((pull / pull.mean().clamp_min(1e-12)) * (covered / covered.mean().clamp_min(1e-12))).sqrt()
 
 
 def _split(splats: SplatOptimizer, parents: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

@@ -51,8 +51,14 @@ class Engine(Protocol):
     """Moves splats by one view."""
 
     def step(
-        self, splats: SplatOptimizer, target: Target, exposure: Tensor | None, now: Moment, penalty: Penalty,
-        ssim_weight: float, stats: DensityStats,
+        self,
+        splats: SplatOptimizer,
+        target: Target,
+        exposure: Tensor | None,
+        now: Moment,
+        penalty: Penalty,
+        ssim_weight: float,
+        stats: DensityStats,
     ) -> StepResult:
         """Render, compare, differentiate, apply one sparse Adam step in place, and add to the statistics."""
         ...

@@ -45,7 +45,7 @@ def ssim_map(image: Tensor, target: Tensor) -> Tensor:
 def photometric_loss(
     rgb: Tensor, target: Tensor, valid: Tensor | None, exposure: Tensor | None, ssim_weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(1 - w) L1 + w (1 - SSIM) over valid pixels; returns the loss, the mean squared error and the error map (H, W)."""
+    """(1 - w) L1 + w (1 - SSIM) over valid pixels; returns loss, mean squared error, error map (H, W)."""
     import torch
 
     if exposure is not None:
@@ -84,8 +84,14 @@ class AutogradEngine:
         self.backend = backend
 
     def step(
-        self, splats: SplatOptimizer, target: Target, exposure: Tensor | None, now: Moment, penalty: Penalty,
-        ssim_weight: float, stats: DensityStats,
+        self,
+        splats: SplatOptimizer,
+        target: Target,
+        exposure: Tensor | None,
+        now: Moment,
+        penalty: Penalty,
+        ssim_weight: float,
+        stats: DensityStats,
     ) -> StepResult:
         """See `Engine.step`."""
         import torch
@@ -94,7 +100,10 @@ class AutogradEngine:
         # One extra channel of zeros: its gradient under the error map is each splat's covered error.
         probe = leaves["means"].new_zeros(len(splats), 1).requires_grad_()
         frame = render(
-            Gaussians.create(**leaves), target.camera, features=probe, backend=self.backend,
+            Gaussians.create(**leaves),
+            target.camera,
+            features=probe,
+            backend=self.backend,
             settings=RenderSettings(sh_degree=now.sh_degree),
         )
         color_map = None
@@ -104,7 +113,8 @@ class AutogradEngine:
         assert frame.features is not None
         total = loss + (frame.features[..., 0] * error).sum()
         wanted = [*leaves.values(), probe] + ([] if color_map is None else [color_map])
-        grads = torch.autograd.grad(total, wanted)
+        # Below the final degree some or all of shN is not used.
+        grads = torch.autograd.grad(total, wanted, allow_unused=True, materialize_grads=True)
         by_name = dict(zip(NAMES, grads, strict=False))
         covered = grads[len(NAMES)][:, 0]
         ids = ((by_name["opacities"] != 0) | (covered > 0)).nonzero()[:, 0]
@@ -116,7 +126,7 @@ class AutogradEngine:
         stats.seen[ids] += 1
         stats.pull[ids] += pull
         stats.covered[ids] += covered[ids]
-        return StepResult(float(loss), float(mse), grad_exposure)
+        return StepResult(float(loss.detach()), float(mse), grad_exposure)
 
     def _penalise(self, splats: SplatOptimizer, ids: Tensor, grads: dict[str, Tensor], penalty: Penalty) -> None:
         import torch

@@ -35,8 +35,14 @@ class CpuEngine:
         self._settings = RenderSettings()
 
     def step(
-        self, splats: SplatOptimizer, target: Target, exposure: Tensor | None, now: Moment, penalty: Penalty,
-        ssim_weight: float, stats: DensityStats,
+        self,
+        splats: SplatOptimizer,
+        target: Target,
+        exposure: Tensor | None,
+        now: Moment,
+        penalty: Penalty,
+        ssim_weight: float,
+        stats: DensityStats,
     ) -> StepResult:
         """See `Engine.step`."""
         import torch
@@ -54,16 +60,37 @@ class CpuEngine:
         loss = k.loss(rgb, target.rgb, target.valid, exposure, ssim_weight, grad_rgb, error)
         g = self._gradient_buffers(splats)
         k.backward(
-            call, self._state, rgb, alpha, None, None, g_rgb=grad_rgb, g_alpha=None, g_depth=None, g_features=None,
-            score_map=error, **{name: g[name] for name in NAMES}, d_features=None, screen=g["screen"],
-            score=g["score"], ids=g["ids"], body_R=None, body_t=None, compact=True,
+            call,
+            self._state,
+            rgb,
+            alpha,
+            None,
+            None,
+            g_rgb=grad_rgb,
+            g_alpha=None,
+            g_depth=None,
+            g_features=None,
+            score_map=error,
+            **{name: g[name] for name in NAMES},
+            d_features=None,
+            screen=g["screen"],
+            score=g["score"],
+            ids=g["ids"],
+            body_R=None,
+            body_t=None,
+            compact=True,
         )
         seen = self._state.visible
         ids = g["ids"][:seen]
         total = len(splats)
         k.penalize(
-            ids, splats.params["opacities"], splats.params["scales"], penalty.opacity / total,
-            penalty.scale / (3 * total * penalty.extent), g["opacities"], g["scales"],
+            ids,
+            splats.params["opacities"],
+            splats.params["scales"],
+            penalty.opacity / total,
+            penalty.scale / (3 * total * penalty.extent),
+            g["opacities"],
+            g["scales"],
         )
         groups = [
             (splats.params[name], splats.first[name], splats.second[name], g[name], now.rates[name]) for name in NAMES
@@ -80,7 +107,10 @@ class CpuEngine:
         if (height, width) not in self._images:
             shape = (height, width)
             self._images[shape] = (
-                torch.empty(*shape, 3), torch.empty(shape), torch.empty(*shape, 3), torch.empty(shape),
+                torch.empty(*shape, 3),
+                torch.empty(shape),
+                torch.empty(*shape, 3),
+                torch.empty(shape),
             )
         return self._images[height, width]
 

@@ -37,6 +37,10 @@ class Exposures:
         maps = torch.eye(3, 4).repeat(count, 1, 1)
         return Exposures(maps, torch.zeros_like(maps), torch.zeros_like(maps), torch.zeros(count))
 
+    def copy(self) -> Exposures:
+        """The same values in memory of their own."""
+        return Exposures(self.maps.clone(), self.first.clone(), self.second.clone(), self.steps.clone())
+
     def step(self, index: int, grad: Tensor, share: float) -> None:
         """One Adam step on the map of photo ``index``; the rate falls to a tenth over the run."""
         self.steps[index] += 1

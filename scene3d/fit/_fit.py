@@ -17,9 +17,11 @@ from scene3d._errors import FitError
 from scene3d._scene import SceneView
 from scene3d.fit._checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from scene3d.fit._density import DensityStats, control_density
+from scene3d.fit._dropout import left_out
 from scene3d.fit._engine import Engine, Penalty, StepResult
 from scene3d.fit._exposure import Exposures
 from scene3d.fit._initial import first_splats
+from scene3d.fit._interrupt import held_interrupts
 from scene3d.fit._optimizer import SplatOptimizer
 from scene3d.fit._photos import load_targets
 from scene3d.fit._schedule import Moment, moment
@@ -111,18 +113,24 @@ class _Run:
     """The state of one fit."""
 
     def __init__(
-        self, capture: Capture, config: FitConfig, *, out: Path | None, device: str, seed: int,
-        on_progress: Callable[[FitProgress], None] | None, backend: str | None,
+        self,
+        capture: Capture,
+        config: FitConfig,
+        *,
+        out: Path | None,
+        device: str,
+        seed: int,
+        on_progress: Callable[[FitProgress], None] | None,
+        backend: str | None,
     ) -> None:
         self.capture, self.config, self.out, self.device, self.seed = capture, config, out, device, seed
         self.on_progress = on_progress
         self.engine = _engine(device, backend)
         self.train, self.held_out = capture.split()
-        self.step, self.seconds, self.rate_factor = 0, 0.0, 1.0
-        self.mse, self.speed, self.last_report, self.last_checkpoint = 0.0, 0.0, -1.0, 0.0
+        self.step, self.seconds, self.rollbacks = 0, 0.0, 0
+        self.mse, self.last_report, self.last_checkpoint = 0.0, -1.0, 0.0
         self.order: list[int] = []
-        self.good: Checkpoint | None = None
-        self.rollbacks = 0
+        self.torn = False
 
     # Preparation.
 
@@ -134,20 +142,27 @@ class _Run:
 
         threads = thread_count()
         self.generator = torch.Generator().manual_seed(self.seed)
+        self.levels = load_targets(
+            self.train,
+            self.config.longest_side,
+            threads=threads,
+            progress=lambda share: self._preparing("reading photos", share),
+        )
         saved = self._restore() if resume else None
         if saved is None:
             start = first_splats(
-                self.capture, seed=self.seed, budget=self.config.budget, threads=threads,
-                progress=lambda stage, share: self._preparing(stage, share),
+                self.capture,
+                self.levels[0],
+                seed=self.seed,
+                budget=self.config.budget,
+                threads=threads,
+                progress=self._preparing,
             )
             self.splats = SplatOptimizer.of(start.splats.to(self.device), self.config.sh_degree)
             self.extent, self.notes = start.extent, start.notes
             self.exposures = Exposures.identity(len(self.train))
             self.stats = DensityStats.zeros(len(self.splats), self.device)
-        self.levels = load_targets(
-            self.train, self.config.longest_side, threads=threads,
-            progress=lambda share: self._preparing("reading photos", share),
-        )
+        self.good = self._checkpoint()
         if self.device != "cpu":
             self.levels = [[target.to(self.device) for target in level] for level in self.levels]
         self.penalty = Penalty(self.config.opacity_weight, self.config.scale_weight, self.extent)
@@ -166,12 +181,19 @@ class _Run:
                 f"The interrupted fit in {self.out} has spherical harmonics of degree {saved.config.sh_degree}, the "
                 f"configuration asks for {self.config.sh_degree}; resume with the same preset."
             )
+        if saved.seed != self.seed:
+            raise FitError(
+                f"The interrupted fit in {self.out} was started with seed {saved.seed}, not {self.seed}; resume it "
+                f"with --seed {saved.seed}."
+            )
         self._take(saved)
+        self.notes, self.rollbacks, self.last_checkpoint = saved.notes, saved.rollbacks, saved.seconds
         return saved
 
     def _take(self, saved: Checkpoint) -> None:
-        self.splats, self.exposures = _copy(saved.splats, self.device), saved.exposures
-        self.step, self.seconds, self.extent, self.notes = saved.step, saved.seconds, saved.extent, saved.notes
+        # Copies, because one good state may be gone back to more than once.
+        self.splats, self.exposures = _copy(saved.splats, self.device), saved.exposures.copy()
+        self.step, self.seconds, self.extent = saved.step, saved.seconds, saved.extent
         self.generator.set_state(saved.generator)
         self.stats = DensityStats(*(value.clone().to(self.device) for value in saved.stats))
         self.order = []
@@ -183,15 +205,19 @@ class _Run:
         begin = time.perf_counter() - self.seconds
         interrupted = False
         try:
-            while self.share() < 1.0:
-                self._one_step()
-                self.seconds = time.perf_counter() - begin
-                self._report()
-                if self.out is not None and self.seconds - self.last_checkpoint > CHECKPOINT_EVERY:
-                    self.last_checkpoint = self.seconds
-                    save_checkpoint(self.out, self._checkpoint())
+            with held_interrupts() as asked:
+                while self.share() < 1.0 and not interrupted:
+                    self._one_step()
+                    self.seconds = time.perf_counter() - begin
+                    self._report()
+                    if self.out is not None and self.seconds - self.last_checkpoint > CHECKPOINT_EVERY:
+                        self.last_checkpoint = self.seconds
+                        save_checkpoint(self.out, self._checkpoint())
+                    interrupted = asked()
         except KeyboardInterrupt:
             interrupted = True
+            if self.torn:
+                self._take(self.good)
         if self.out is not None:
             if interrupted:
                 save_checkpoint(self.out, self._checkpoint())
@@ -211,9 +237,12 @@ class _Run:
         index = self._next_view()
         exposure = self.exposures.maps[index] if config.exposure else None
         target = self.levels[now.level][index]
-        result = self.engine.step(self.splats, target, exposure, now, self.penalty, config.ssim_weight, self.stats)
+        self.torn = True
+        with left_out(self.splats, config.dropout, self.generator):
+            result = self.engine.step(self.splats, target, exposure, now, self.penalty, config.ssim_weight, self.stats)
         if not math.isfinite(result.loss):
             self._roll_back(self.train[index].name)
+            self.torn = False
             return
         if config.exposure:
             self.exposures.step(index, result.grad_exposure, share)
@@ -221,6 +250,7 @@ class _Run:
         self.step += 1
         if self.step % config.density_every == 0:
             self._control(now)
+        self.torn = False
 
     def _count(self, result: StepResult) -> None:
         self.mse = result.mse if self.mse == 0 else 0.95 * self.mse + 0.05 * result.mse
@@ -248,14 +278,14 @@ class _Run:
         return self.order[at]
 
     def _slowed(self, now: Moment) -> Moment:
-        if self.rate_factor == 1.0:
+        if self.rollbacks == 0:
             return now
-        rates = {name: rate * self.rate_factor for name, rate in now.rates.items()}
+        rates = {name: rate * 0.5**self.rollbacks for name, rate in now.rates.items()}
         return Moment(now.level, now.sh_degree, rates, now.density, now.stage)
 
     def _roll_back(self, photo: str) -> None:
         self.rollbacks += 1
-        if self.good is None or self.rollbacks > LONGEST_ROLLBACK:
+        if self.rollbacks > LONGEST_ROLLBACK:
             raise FitError(
                 f"The loss became NaN at step {self.step} on photo {photo}, and smaller steps did not help. "
                 "Check this photo and its pose, or fit with lower rates through --config."
@@ -264,7 +294,6 @@ class _Run:
         seconds = self.seconds
         self._take(self.good)
         self.seconds = seconds
-        self.rate_factor *= 0.5
         self.notes = (
             *self.notes,
             f"The loss became NaN at step {step} on photo {photo}: rolled back to step {self.step}, rates halved.",
@@ -276,7 +305,15 @@ class _Run:
         if self.on_progress is not None:
             self.on_progress(
                 FitProgress(
-                    0, None, 0.0, None, 0.0, math.nan, 0, f"{stage} {100 * share:.0f}%", math.nan,
+                    step=0,
+                    steps=None,
+                    seconds=0.0,
+                    budget_seconds=None,
+                    iterations_per_second=0.0,
+                    psnr=math.nan,
+                    splats=0,
+                    stage=f"{stage} {100 * share:.0f}%",
+                    eta_seconds=math.nan,
                 )
             )
 
@@ -302,11 +339,11 @@ class _Run:
         )
 
     def _checkpoint(self) -> Checkpoint:
-        from dataclasses import astuple, replace
+        from dataclasses import fields
 
         return Checkpoint(
             splats=_copy(self.splats, "cpu"),
-            exposures=replace(self.exposures, **{n: getattr(self.exposures, n).clone() for n in _EXPOSURE_ARRAYS}),
+            exposures=self.exposures.copy(),
             generator=self.generator.get_state(),
             step=self.step,
             seconds=self.seconds,
@@ -314,7 +351,9 @@ class _Run:
             views=tuple(view.name for view in self.train),
             notes=self.notes,
             config=self.config,
-            stats=tuple(value.clone() for value in astuple(self.stats)),
+            seed=self.seed,
+            rollbacks=self.rollbacks,
+            stats=tuple(getattr(self.stats, field.name).clone() for field in fields(self.stats)),
         )
 
     def result(self, interrupted: bool) -> FitResult:
@@ -326,9 +365,6 @@ class _Run:
         )
         splats = self.splats.splats().detach().to("cpu")
         return FitResult(splats, views, self.seconds, self.step, interrupted, self.notes)
-
-
-_EXPOSURE_ARRAYS = ("maps", "first", "second", "steps")
 
 
 def _copy(splats: SplatOptimizer, device: str) -> SplatOptimizer:
@@ -354,5 +390,3 @@ def _engine(device: str, backend: str | None) -> Engine:
     from scene3d.fit._engine_autograd import AutogradEngine
 
     return AutogradEngine(backend or "cuda")
-
-

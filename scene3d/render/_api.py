@@ -107,9 +107,7 @@ def render(
     if not camera.batch_shape:
         if T_world_body is not None and T_world_body.ndim != 2:
             raise ValueError(f"T_world_body must have shape (nb, 7) for one view, found {tuple(T_world_body.shape)}.")
-        frame = renderer.render_view(
-            splats, camera, T_world_body=T_world_body, features=features, settings=settings
-        )
+        frame = renderer.render_view(splats, camera, T_world_body=T_world_body, features=features, settings=settings)
         return _over(frame, background)
     frames = [
         render(

@@ -28,17 +28,31 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def kernel_call(
-    arrays: tuple[Tensor, ...], component: Tensor | None, features: Tensor | None, camera: Camera, R: Tensor, t: Tensor,
-    settings: RenderSettings, sh_degree: int,
+    arrays: tuple[Tensor, ...],
+    component: Tensor | None,
+    features: Tensor | None,
+    camera: Camera,
+    R: Tensor,
+    t: Tensor,
+    settings: RenderSettings,
+    sh_degree: int,
 ) -> _kernels.Call:
     """The kernels' view of one call; ``arrays`` are the six float arrays of `Gaussians`, contiguous float32."""
     K = camera.K
     if K[0, 1] != 0:
         raise ValueError("The cpu backend takes intrinsics without skew.")
     return _kernels.Call(
-        *arrays, R=R, t=t, component=component, features=features, width=camera.width, height=camera.height,
-        intrinsics=(float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])), sh_degree=sh_degree,
-        eps2d=settings.eps2d, near_plane=settings.near_plane,
+        *arrays,
+        R=R,
+        t=t,
+        component=component,
+        features=features,
+        width=camera.width,
+        height=camera.height,
+        intrinsics=(float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])),
+        sh_degree=sh_degree,
+        eps2d=settings.eps2d,
+        near_plane=settings.near_plane,
     )
 
 
@@ -46,8 +60,17 @@ class _Render(torch.autograd.Function):
     """Images rgb (H, W, 3), alpha (H, W), sum(w z) (H, W), features (H, W, F) of splat arrays and body transforms."""
 
     @staticmethod
-    def forward(ctx: Any, camera: Camera, settings: RenderSettings, sh_degree: int, component: Tensor,
-                features: Tensor | None, R: Tensor, t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        camera: Camera,
+        settings: RenderSettings,
+        sh_degree: int,
+        component: Tensor,
+        features: Tensor | None,
+        R: Tensor,
+        t: Tensor,
+        *arrays: Tensor,
+    ) -> tuple[Tensor, ...]:
         plain = tuple(_plain(array) for array in arrays)
         plain_features = None if features is None else _plain(features)
         call = kernel_call(plain, component, plain_features, camera, _plain(R), _plain(t), settings, sh_degree)
@@ -74,10 +97,30 @@ class _Render(torch.autograd.Function):
         body_R = torch.empty(ctx.bodies, 3, 3, dtype=torch.float64)
         body_t = torch.empty(ctx.bodies, 3, dtype=torch.float64)
         _kernels.backward(
-            ctx.call, ctx.state, outputs[0], outputs[1], outputs[2], image, g_rgb=g[0], g_alpha=g[1], g_depth=g[2],
-            g_features=g[3] if image is not None else None, score_map=None, means=out[0], quats=out[1], scales=out[2],
-            opacities=out[3], sh0=out[4], shN=out[5], d_features=d_features, screen=None, score=None, ids=None,
-            body_R=body_R, body_t=body_t, compact=False,
+            ctx.call,
+            ctx.state,
+            outputs[0],
+            outputs[1],
+            outputs[2],
+            image,
+            g_rgb=g[0],
+            g_alpha=g[1],
+            g_depth=g[2],
+            g_features=g[3] if image is not None else None,
+            score_map=None,
+            means=out[0],
+            quats=out[1],
+            scales=out[2],
+            opacities=out[3],
+            sh0=out[4],
+            shN=out[5],
+            d_features=d_features,
+            screen=None,
+            score=None,
+            ids=None,
+            body_R=body_R,
+            body_t=body_t,
+            compact=False,
         )
         arrays = [grad.to(dtype) for grad, (_, dtype) in zip(out, ctx.shapes, strict=True)]
         if d_features is not None:
@@ -105,8 +148,19 @@ class CpuRenderer:
         degree = splats.sh_degree if settings.sh_degree is None else settings.sh_degree
         component = splats.component_index.to(torch.int32).contiguous() if R.shape[0] > 1 else None
         images = _Render.apply(
-            camera, settings, degree, component, features, R, t, splats.means, splats.quats, splats.scales,
-            splats.opacities, splats.sh0, splats.shN,
+            camera,
+            settings,
+            degree,
+            component,
+            features,
+            R,
+            t,
+            splats.means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.sh0,
+            splats.shN,
         )
         rgb, alpha, weighted_depth = images[:3]
         depth = weighted_depth / alpha.clamp_min(1e-10)

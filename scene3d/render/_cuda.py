@@ -68,9 +68,20 @@ class CudaRenderer:
         means, quats = _in_world(splats, T_world_body)
         colors = torch.cat(channels, dim=-1)
         image, alpha, _ = rasterization(
-            means, quats, splats.scales.exp(), torch.sigmoid(splats.opacities), colors, camera.T_cam_world[None],
-            camera.K[None], camera.width, camera.height, near_plane=settings.near_plane, eps2d=settings.eps2d,
-            render_mode="RGB+ED", packed=False, backgrounds=None,
+            means,
+            quats,
+            splats.scales.exp(),
+            torch.sigmoid(splats.opacities),
+            colors,
+            camera.T_cam_world[None],
+            camera.K[None],
+            camera.width,
+            camera.height,
+            near_plane=settings.near_plane,
+            eps2d=settings.eps2d,
+            render_mode="RGB+ED",
+            packed=False,
+            backgrounds=None,
         )
         image, alpha = image[0], alpha[0, ..., 0]
         return Frame(image[..., :3], alpha, image[..., -1], None if features is None else image[..., 3:-1])

@@ -37,9 +37,7 @@ class Projected:
     """Blurred covariances (a, b, c) [px^2], shape (N, 3)."""
 
 
-def project(
-    splats: Gaussians, camera: Camera, R: Tensor, t: Tensor, settings: RenderSettings
-) -> Projected:
+def project(splats: Gaussians, camera: Camera, R: Tensor, t: Tensor, settings: RenderSettings) -> Projected:
     """Project splats with body-to-camera transforms ``R`` (nb, 3, 3) and ``t`` (nb, 3)."""
     import torch
 

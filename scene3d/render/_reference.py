@@ -44,9 +44,7 @@ class ReferenceRenderer:
         import torch
 
         splats, camera, channels, screen = _prepare(splats, camera, T_world_body, features, settings)
-        strips = [
-            _blend(_alphas(screen, camera, rows), channels) for rows in _strips(len(channels), camera)
-        ]
+        strips = [_blend(_alphas(screen, camera, rows), channels) for rows in _strips(len(channels), camera)]
         image = torch.cat([strip[0] for strip in strips])
         alpha = torch.cat([strip[1] for strip in strips])
         depth = image[..., 3] / alpha.clamp_min(1e-10)
@@ -70,7 +68,10 @@ def _prepare(
     order = keep.nonzero()[:, 0]
     order = order[torch.argsort(screen.depths[order], stable=True)]
     sorted_screen = Projected(
-        screen.means[order], screen.conics[order], screen.depths[order], screen.opacities[order],
+        screen.means[order],
+        screen.conics[order],
+        screen.depths[order],
+        screen.opacities[order],
         screen.covariances[order],
     )
     return splats, camera, torch.cat(channels, dim=-1)[order], sorted_screen

@@ -61,7 +61,7 @@ def sh_basis(degree: int, directions: Tensor) -> Tensor:
 
 
 def colors_in_view(splats: Gaussians, R: Tensor, t: Tensor, degree: int) -> Tensor:
-    """Post-activation colours (N, 3) seen by a camera with body-to-camera transforms ``R`` (nb, 3, 3), ``t`` (nb, 3)."""
+    """Post-activation colours (N, 3) for a camera with body-to-camera transforms ``R`` (nb, 3, 3), ``t`` (nb, 3)."""
     import torch
 
     colors = 0.5 + SH_C0 * splats.sh0[:, 0]

@@ -116,7 +116,7 @@ struct ChunkGradient {
         g.opacity[i] = t[5];
         g.z[i] = t[9];
         const float color[3] = {r.r, r.g, r.b};
-        for (int c = 0; c < 3; ++c) t[6 + c] = color[c] > 0.0f ? t[6 + c] : 0.0f;
+        for (int c = 0; c < 3; ++c) t[6 + c] = std::signbit(color[c]) ? 0.0f : t[6 + c];
       }
       write(ids, lanes, rank + base, total.data(), g);
     }

@@ -91,7 +91,8 @@ static inline void evaluate_color(const Splats& in, const View& view, int id, fl
     for (int k = 0; k < count; ++k)
       for (int c = 0; c < 3; ++c) rgb[c] += Y[k] * sh[3 * k + c];
   }
-  for (int c = 0; c < 3; ++c) rgb[c] = rgb[c] > 0.0f ? rgb[c] : 0.0f;
+  // A negative zero marks a clamped channel: it draws as zero and tells the gradient, which an exact zero passes.
+  for (int c = 0; c < 3; ++c) rgb[c] = rgb[c] >= 0.0f ? rgb[c] : -0.0f;
 }
 
 }  // namespace SCENE3D_ISA

@@ -41,7 +41,9 @@ def test_gradients_pass_finite_differences(clear_cases) -> None:
         ahead = {n: (v.detach() + step * direction if n == name else v.detach()) for n, v in leaves.items()}
         behind = {n: (v.detach() - step * direction if n == name else v.detach()) for n, v in leaves.items()}
         difference = (value(ahead) - value(behind)) / (2 * step)
-        assert float(difference) == pytest.approx(float((grad * direction).sum()), rel=1e-4, abs=1e-5 * float(grad.norm()))
+        assert float(difference) == pytest.approx(
+            float((grad * direction).sum()), rel=1e-4, abs=1e-5 * float(grad.norm())
+        )
 
 
 def test_one_splat_by_hand() -> None:

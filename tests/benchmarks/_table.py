@@ -1,0 +1,140 @@
+"""README's table of figures, from results.json and nothing else, so that a test can tell whether they agree.
+
+Rows whose measurement is missing are left out. What is asked stands beside each figure as the project's goals have it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+BEGIN, END = "<!-- numbers:begin -->", "<!-- numbers:end -->"
+HEAD = ("| what | figure | asked | command that prints it |", "|---|---|---|---|")
+NOTHING = "Not measured yet."
+
+Row = tuple[str, str, str, str]
+
+
+def render_table(results: dict[str, Any]) -> str:
+    """Markdown between the two marks, without them."""
+    runs = (results.get("reconstruct") or {}).get("runs", {})
+    scenes = (results.get("render") or {}).get("scenes", {})
+    rows = [*_quality(runs), *_memory(runs), *_times(scenes), *_ratios(scenes)]
+    if not rows:
+        return NOTHING
+    lines = [*HEAD, *(f"| {what} | {figure} | {asked} | `{command}` |" for what, figure, asked, command in rows)]
+    return "\n".join([*lines, "", *_notes(results, scenes)])
+
+
+def replace_region(readme: str, table: str) -> str:
+    """The README with another table."""
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def region(readme: str) -> str:
+    """The table of a README."""
+    return readme.split(BEGIN)[1].split(END, maxsplit=1)[0].strip("\n")
+
+
+def _quality(runs: dict[str, Any]) -> list[Row]:
+    asked = {
+        "fox-60": ("fox, 60 s of fitting", "at least 29 dB"),
+        "fox-180": ("fox, 180 s of fitting", "at least 30.5 dB, goal 33"),
+        "fox-colmap-180": ("fox from a COLMAP model, 180 s of fitting", ""),
+        "fox-default": ("fox, preset default", ""),
+        "tabletop-default": ("tabletop, preset default", "at least 30 dB"),
+    }
+    rows = []
+    for name, (what, wanted) in asked.items():
+        if name not in runs:
+            continue
+        r = runs[name]
+        what = f"{what}: PSNR on {r['held_out']} held-out photos, {r['width']}x{r['height']}"
+        took = "" if "s of fitting" in what else f" after {r['seconds']:.0f} s"
+        rows.append((what, f"{r['psnr']:.2f} dB{took}", wanted, r["command"]))
+    alone, model = runs.get("fox-180"), runs.get("fox-colmap-180")
+    if alone and model and alone["held_out"] == model["held_out"]:
+        lost = model["psnr"] - alone["psnr"]
+        command = "python tests/benchmarks/reconstruct.py"
+        rows.append(("fox, lost without a COLMAP model", f"{lost:.2f} dB", "at most 1 dB", command))
+    return rows
+
+
+def _memory(runs: dict[str, Any]) -> list[Row]:
+    peaks = [r["peak_mib"] for name, r in runs.items() if name.startswith("fox")]
+    if not peaks:
+        return []
+    command = "python tests/benchmarks/reconstruct.py"
+    return [("fox, peak memory of the process", f"{max(peaks) / 1024:.2f} GiB", "under 4 GiB", command)]
+
+
+def _times(scenes: dict[str, Any]) -> list[Row]:
+    rows = []
+    kinds = (
+        ("both", "forward + all gradients", "640x480", "50k: at most 120 ms, goal 60"),
+        ("forward", "forward", "640x480", ""),
+        ("both", "forward + all gradients", "320x240", ""),
+        ("forward", "forward", "320x240", "at most 20 ms"),
+    )
+    for key, what, size, wanted in kinds:
+        found = {count: scenes.get(f"{count}-{size}") for count in ("10k", "50k", "200k")}
+        present = {count: record for count, record in found.items() if record}
+        if present:
+            figure = " / ".join(f"{record['ms'][key]:.1f}" for record in present.values()) + " ms"
+            rows.append((f"{what}, {size}, {' / '.join(present)} splats", figure, wanted, _render_command()))
+    fox = scenes.get("fitted-fox")
+    if fox:
+        what = (
+            f"forward + all gradients, fitted fox, {fox['width']}x{fox['height']}, {fox['splats'] / 1000:.0f}k splats"
+        )
+        rows.append((what, f"{fox['ms']['both']:.1f} ms", "", _render_command("fitted-fox")))
+    return rows
+
+
+def _ratios(scenes: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    for name in ("50k-640x480", "50k-320x240", "fitted-fox"):
+        newton = (scenes.get(name) or {}).get("newton") or {}
+        modes = {mode: newton[mode] for mode in ("fast", "quality") if newton.get(mode)}
+        if modes:
+            figure = " / ".join(f"{mode['ratio']:.0f} x" for mode in modes.values())
+            what = f"forward faster than Newton's SensorCamera ({' / '.join(modes)}), {_words(name)}"
+            rows.append((what, figure, "at least 10 x", _render_command(name)))
+    for name in ("50k-640x480", "fitted-fox"):
+        if name in scenes:
+            r = scenes[name]
+            figure = f"{r['scalar']['ratio_one_thread']:.0f} x"
+            what = f"blending + its gradient faster than a scalar loop, a thread each, {_words(name)}"
+            rows.append((what, figure, "", _render_command(name)))
+            share = f"{r['peak_percent']['raster']:.0f} % / {r['peak_percent']['raster_gradient']:.0f} %"
+            what = f"share of the peak multiply-add rate, blending / its gradient, {_words(name)}"
+            rows.append((what, share, "", _render_command(name)))
+    return rows
+
+
+def _words(name: str) -> str:
+    return "fitted fox" if name == "fitted-fox" else name.replace("k-", "k splats at ")
+
+
+def _render_command(scene: str = "") -> str:
+    return "python tests/benchmarks/render.py" + (f" --only {scene}" if scene else "")
+
+
+def _notes(results: dict[str, Any], scenes: dict[str, Any]) -> list[str]:
+    machine = results["machine"]
+    lines = [
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['isa']}, no GPU; torch {machine['torch']}; "
+        f"{machine['date']}, commit {machine['commit']}."
+    ]
+    newton = next((r["newton"] for r in scenes.values() if r.get("newton")), None)
+    if scenes:
+        lines.append("The seeded scenes have 8 contributing splats per pixel; times are medians of 25.")
+    if newton:
+        mode = newton.get("fast") or newton.get("quality")
+        lines.append(
+            f"Newton {mode['newton']} renders colour on one thread, since Warp on a CPU is serial; its fastest frame "
+            "counts, and neither of its modes has gradients."
+        )
+    bounds = (results.get("render") or {}).get("bounds") or {}
+    return [*lines, *(stage["sentence"] for stage in bounds.values())]
