@@ -142,13 +142,13 @@ class _Run:
 
         threads = thread_count()
         self.generator = torch.Generator().manual_seed(self.seed)
+        saved = self._restore() if resume else None
         self.levels = load_targets(
             self.train,
             self.config.longest_side,
             threads=threads,
             progress=lambda share: self._preparing("reading photos", share),
         )
-        saved = self._restore() if resume else None
         if saved is None:
             start = first_splats(
                 self.capture,

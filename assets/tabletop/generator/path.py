@@ -76,7 +76,7 @@ def close_views(rng: np.random.Generator) -> list[np.ndarray]:
 def poses(count: int = 60, seed: int = 21) -> list[np.ndarray]:
     """Camera-to-world poses (4, 4), OpenGL axes, in order of capture; fewer than 60 are taken evenly from the 60."""
     rng = np.random.default_rng(seed)
-    walk = orbit(24, -1.9, 2 * np.pi, 0.68, 0.36, (0.01, 0.01, 0.03), rng)
-    walk += orbit(22, -1.75, 2 * np.pi, 0.52, 0.60, (0.01, 0.0, 0.0), rng)
+    walk = orbit(24, -1.9, 2 * np.pi, 0.60, 0.50, (0.01, 0.01, 0.02), rng)
+    walk += orbit(22, -1.75, 2 * np.pi, 0.40, 0.64, (0.01, 0.0, 0.0), rng)
     walk += close_views(rng)
     return [walk[i] for i in np.unique(np.linspace(0, len(walk) - 1, min(count, len(walk))).round().astype(int))]
