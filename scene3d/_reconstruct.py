@@ -7,6 +7,7 @@ before its report, so that a full disk or an impatient user loses pictures and n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,17 +79,19 @@ def reconstruct(
 
     from scene3d.report import evaluate, write_report
 
-    metrics = evaluate(result.splats, result.views, capture, seconds=result.seconds, steps=result.steps, device=device)
     scene = Scene(
         splats=result.splats,
         views=result.views,
         metric=capture.metric,
         up=_up(capture),
         source=_source(capture, result, preset=preset, config=config, device=device, seed=seed),
-        metrics=_summary(metrics),
     )
-    # A scene that came into being during the fit is not ours to replace, unless we were told to.
+    # A scene that came into being during the fit is not ours to replace, unless we were told to. It is saved before it
+    # is looked at: measuring takes a while, and the checkpoint is gone.
     save_scene(scene, out, overwrite=overwrite or resume)
+    metrics = evaluate(result.splats, result.views, capture, seconds=result.seconds, steps=result.steps, device=device)
+    scene = replace(scene, metrics=_summary(metrics))
+    save_scene(scene, out, overwrite=True)
     write_report(out / "report", metrics, result.splats, result.views, capture, title=out.resolve().name)
     return scene
 

@@ -32,7 +32,7 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     steps: Annotated[int, Meta(gt=0)] = 6000
     """Optimisation steps, one view each."""
-    seconds: _Positive | None = None
+    seconds: Annotated[float, Meta(gt=0.0, le=1e7)] | None = None
     """Time budget [s] that replaces `steps`: the schedule then follows the clock, and results vary with the machine."""
     longest_side: Annotated[int, Meta(ge=32, le=8192)] = 480
     """Longest side of the photos that are fitted [px]."""

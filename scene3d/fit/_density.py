@@ -54,6 +54,8 @@ def control_density(
 
     keep = torch.sigmoid(splats.params["opacities"]) > config.prune_opacity
     keep &= splats.params["scales"].amax(dim=1) < math.log(LARGEST * extent)
+    # A NaN passes neither comparison above; centres and orientations have none of their own.
+    keep &= torch.isfinite(splats.params["means"].sum(dim=1) + splats.params["quats"].sum(dim=1))
     kept = keep.nonzero()[:, 0]
     room = config.budget - len(kept)
     count = max(0, min(room, round(config.growth * len(kept))))

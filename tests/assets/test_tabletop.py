@@ -290,13 +290,15 @@ def test_marker_is_found_and_gives_the_scale() -> None:
     for frame in FRAMES:
         grey = np.asarray(Image.open(ROOT / frame["file_path"]).convert("L"))
         corners, ids, _ = detector.detectMarkers(grey)
-        if ids is None:
+        # Other ids may turn up, as in any photo: one dark gap of the bookshelf happens to read as marker 17.
+        seen = [] if ids is None else [c for c, i in zip(corners, ids.ravel(), strict=True) if i == marker["id"]]
+        if not seen:
             continue
-        assert ids.ravel().tolist() == [marker["id"]]
+        assert len(seen) == 1
         found += 1
         camera = K @ t_cam_world(frame)[:3]
         # OpenCV names pixel centres by integers.
-        for k, (u, v) in enumerate(refined_corners(linear_light(grey), corners[0].reshape(4, 2)) + 0.5):
+        for k, (u, v) in enumerate(refined_corners(linear_light(grey), seen[0].reshape(4, 2)) + 0.5):
             for row in (u * camera[2] - camera[0], v * camera[2] - camera[1]):
                 rows[k].append(row / np.linalg.norm(row[:3]))
     assert found >= 10

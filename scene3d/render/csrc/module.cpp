@@ -302,17 +302,18 @@ NB_MODULE(_kernels, m) {
       .def_prop_ro("seconds", [](const State& s) {
         return std::make_tuple(s.seconds[0], s.seconds[1], s.seconds[2], s.seconds[3]);
       });
-  m.def("forward", &forward, "call"_a, "state"_a, "rgb"_a, "alpha"_a, "depth"_a.none(), "features"_a.none());
-  m.def("backward", &backward, "call"_a, "state"_a, "rgb"_a, "alpha"_a, "depth"_a.none(), "features"_a.none(), "g_rgb"_a,
-        "g_alpha"_a.none(), "g_depth"_a.none(), "g_features"_a.none(), "score_map"_a.none(), "means"_a, "quats"_a,
-        "scales"_a, "opacities"_a, "sh0"_a, "shN"_a, "d_features"_a.none(), "screen"_a.none(), "score"_a.none(),
-        "ids"_a.none(), "body_R"_a.none(), "body_t"_a.none(), "compact"_a);
-  m.def("loss", &loss, "rgb"_a, "target"_a, "valid"_a.none(), "exposure"_a.none(), "ssim_weight"_a, "grad_rgb"_a,
-        "error"_a.none());
-  m.def("adam", &adam, "ids"_a, "steps"_a, "groups"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "eps"_a = 1e-15f);
-  m.def("penalize", &penalize, "ids"_a, "opacities"_a, "scales"_a, "opacity_weight"_a, "scale_weight"_a,
-        "grad_opacities"_a, "grad_scales"_a);
-  m.def("collect", &collect, "ids"_a, "screen"_a, "score"_a, "screen_factor"_a, "seen"_a, "pull"_a, "covered"_a);
+  // Arrays that are written must be the caller's own memory, never a converted copy.
+  m.def("forward", &forward, "call"_a, "state"_a, "rgb"_a.noconvert(), "alpha"_a.noconvert(), "depth"_a.noconvert().none(), "features"_a.noconvert().none());
+  m.def("backward", &backward, "call"_a, "state"_a, "rgb"_a.noconvert(), "alpha"_a.noconvert(), "depth"_a.noconvert().none(), "features"_a.noconvert().none(), "g_rgb"_a,
+        "g_alpha"_a.none(), "g_depth"_a.none(), "g_features"_a.none(), "score_map"_a.none(), "means"_a.noconvert(), "quats"_a.noconvert(),
+        "scales"_a.noconvert(), "opacities"_a.noconvert(), "sh0"_a.noconvert(), "shN"_a.noconvert(), "d_features"_a.noconvert().none(), "screen"_a.noconvert().none(), "score"_a.noconvert().none(),
+        "ids"_a.noconvert().none(), "body_R"_a.noconvert().none(), "body_t"_a.noconvert().none(), "compact"_a);
+  m.def("loss", &loss, "rgb"_a.noconvert(), "target"_a, "valid"_a.none(), "exposure"_a.none(), "ssim_weight"_a, "grad_rgb"_a.noconvert(),
+        "error"_a.noconvert().none());
+  m.def("adam", &adam, "ids"_a, "steps"_a.noconvert(), "groups"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "eps"_a = 1e-15f);
+  m.def("penalize", &penalize, "ids"_a, "opacities"_a.noconvert(), "scales"_a.noconvert(), "opacity_weight"_a, "scale_weight"_a,
+        "grad_opacities"_a.noconvert(), "grad_scales"_a.noconvert());
+  m.def("collect", &collect, "ids"_a, "screen"_a, "score"_a, "screen_factor"_a, "seen"_a.noconvert(), "pull"_a.noconvert(), "covered"_a.noconvert());
   m.def("isa", [] { return std::string(current()->name); });
   m.def("set_isa", &set_isa, "name"_a);
   m.def("supported_isas", [] {

@@ -44,8 +44,8 @@ def test_held_out_photos_are_approached(capture: Capture) -> None:
     assert (result.steps, result.interrupted) == (1000, False)
     assert len(result.splats) == 4000
     assert result.splats.sh_degree == 1
-    assert psnr(first, capture) < 15.0  # Measured 13.6.
-    assert psnr(result, capture) > 17.4  # Measured 18.97.
+    assert psnr(first, capture) < 15.0  # Measured 13.5.
+    assert psnr(result, capture) > 20.2  # Measured 21.7.
 
 
 def test_views_of_the_result_are_the_cameras_that_were_fitted(capture: Capture, short: FitConfig) -> None:
