@@ -77,7 +77,8 @@ def _from_cloud(cloud: PointCloud, fill: GapPoints, *, seed: int, budget: int, n
     gaps = np.clip(gaps, 1e-4 * extent, np.quantile(gaps, 0.99))
     splats = Gaussians.from_points(
         torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)),
-        torch.from_numpy(colors.astype(np.float32) / 255.0),
+        # Off black: a colour of exactly zero sits on the kink of the renderer's max(0, colour).
+        torch.from_numpy(colors.astype(np.float32) / 255.0).clamp(0.01, 0.99),
         sigma=torch.from_numpy(gaps.astype(np.float32)),
         opacity=0.1,
     )
