@@ -7,7 +7,16 @@ points gets them from `triangulate`, or as a last resort from `random_points_in_
 
 from __future__ import annotations
 
-from scene3d.capture._capture import HELD_OUT_EVERY, Capture, Photo, PointCloud, View
+from scene3d.capture._capture import (
+    HELD_OUT_EVERY,
+    Capture,
+    DepthFile,
+    MaskMode,
+    Photo,
+    PointCloud,
+    Projection,
+    View,
+)
 from scene3d.capture._detect import read_capture
 from scene3d.capture._random_points import random_points_in_frusta
 from scene3d.capture._triangulate import triangulate
@@ -15,8 +24,11 @@ from scene3d.capture._triangulate import triangulate
 __all__ = [
     "HELD_OUT_EVERY",
     "Capture",
+    "DepthFile",
+    "MaskMode",
     "Photo",
     "PointCloud",
+    "Projection",
     "View",
     "random_points_in_frusta",
     "read_capture",

@@ -7,8 +7,9 @@ photos costs nothing until it is used. `Capture.split` names the held-out views.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
     from scene3d._camera import Camera
 
-__all__ = ["HELD_OUT_EVERY", "Capture", "Photo", "PointCloud", "View"]
+__all__ = ["HELD_OUT_EVERY", "Capture", "DepthFile", "MaskMode", "Photo", "PointCloud", "Projection", "View"]
+
+MaskMode = Literal["ignore", "alpha"]
+"""What black pixels of a mask mean: ``ignore`` leaves them out of fitting (people who walk by), ``alpha`` demands that
+the splats are transparent there (an object cut out of its background)."""
+Projection = Literal["opencv", "fisheye"]
+"""Camera model of a photo as OpenCV names it: radial and tangential, or equidistant fisheye."""
 
 HELD_OUT_EVERY = 8
 """Every 8th present image, sorted by name, is held out for testing."""
@@ -36,6 +43,28 @@ class Photo:
     """Pixels that the photo really saw (undistortion leaves borders), shape (H, W)."""
     camera: Camera
     """Pinhole camera of exactly these pixels."""
+    depth: NDArray[np.float32] | None = None
+    """Sensor depth along the camera's z axis [m or capture units], 0 where unknown, shape (H, W)."""
+    outside: NDArray[np.bool_] | None = None
+    """Pixels where nothing of the subject is and splats must be transparent (mask mode ``alpha``), shape (H, W)."""
+
+
+@dataclass(frozen=True)
+class DepthFile:
+    """A depth map on disk: 16-bit PNG, 32-bit EXR or NPY, camera z, perhaps smaller than its photo."""
+
+    path: Path
+    """The file."""
+    unit: float = 1e-3
+    """Length of one stored unit [m or capture units]; 0.001 for millimetres."""
+    nearest: float = 0.0
+    """Smaller depths [m or capture units] are unknown."""
+    farthest: float = math.inf
+    """Larger depths [m or capture units] are unknown."""
+    confidence: Path | None = None
+    """Map of the same size that rates each depth; None when there is none."""
+    least_confidence: int = 0
+    """Depths rated lower are unknown."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +78,15 @@ class View:
     camera: Camera
     """Pinhole camera at the photo's full size."""
     distortion: tuple[float, ...] = ()
-    """OpenCV coefficients k1, k2, p1, p2[, k3, k4, k5, k6]; empty for none."""
+    """OpenCV coefficients k1, k2, p1, p2[, k3, k4, k5, k6], of a fisheye k1, k2, k3, k4; empty for none."""
+    projection: Projection = "opencv"
+    """Camera model that `distortion` belongs to."""
+    mask: Path | None = None
+    """Mask image, white is kept; None for none. Transparent pixels of the photo itself count as black."""
+    mask_mode: MaskMode = "ignore"
+    """What black means."""
+    depth: DepthFile | None = None
+    """Sensor depth."""
 
     def load(self, longest_side: int | None = None) -> Photo:
         """Decode, undistort and reduce the photo.
@@ -91,6 +128,12 @@ class Capture:
     """What was read, e.g. ``transforms.json`` or ``colmap``."""
     notes: tuple[str, ...] = field(default=())
     """Sentences for the user: frames dropped, defaults assumed."""
+    up: tuple[float, float, float] | None = None
+    """World direction against gravity, unit length; None when the source does not know it."""
+    scale_source: str = ""
+    """Where metric scale came from, e.g. ``capture``, ``depth``, ``markers``; empty without scale."""
+    T_world_source: tuple[tuple[float, float, float, float], ...] | None = None
+    """Similarity (4, 4), last row 0 0 0 1, from the source's own world to this one; None for the identity."""
 
     def split(self, hold_out: bool | None = None) -> tuple[tuple[View, ...], tuple[View, ...]]:
         """Training and held-out views.
