@@ -81,6 +81,9 @@ class View:
     """OpenCV coefficients k1, k2, p1, p2[, k3, k4, k5, k6], of a fisheye k1, k2, k3, k4; empty for none."""
     projection: Projection = "opencv"
     """Camera model that `distortion` belongs to."""
+    upright: bool = False
+    """True turns the photo as its EXIF orientation says, which is what we solve poses with; False does so only when the
+    camera's size demands it, because other solvers differ in this."""
     mask: Path | None = None
     """Mask image, white is kept; None for none. Transparent pixels of the photo itself count as black."""
     mask_mode: MaskMode = "ignore"
