@@ -4,10 +4,12 @@ A `Capture` (posed photos) becomes a `Scene` (splats, and the cameras that saw t
 `load_scene` move a `Scene` to and from disk; `scene3d.render` turns splats and a `Camera` into a `Frame` of colour,
 opacity and depth, with gradients. What one module makes, the next one takes, as frozen dataclasses of plain arrays.
 
-    scene3d.capture   photos and poses on disk -> Capture
+    scene3d.capture   photos, video, RGB-D on disk -> Capture
     scene3d.fit       Capture -> splats
     scene3d.render    splats, Camera -> Frame
-    scene3d.files     scene folders and PLY files
+    scene3d.files     scene folders and splat files
+    scene3d.interop   cameras, poses and captures of other libraries
+    scene3d.segment   labels on splats
     scene3d.report    how well the splats explain the photos
     scene3d.cli       the command `scene3d`
 
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from scene3d import capture as capture
     from scene3d import files as files
     from scene3d import fit as fit
+    from scene3d import interop as interop
     from scene3d import render as render
     from scene3d import report as report
+    from scene3d import segment as segment
     from scene3d._camera import Camera as Camera
     from scene3d._errors import Scene3dError as Scene3dError
     from scene3d._frame import Frame as Frame
@@ -54,6 +58,7 @@ __all__ = [
     "capture",
     "files",
     "fit",
+    "interop",
     "load_ply",
     "load_scene",
     "read_capture",
@@ -62,6 +67,7 @@ __all__ = [
     "report",
     "save_ply",
     "save_scene",
+    "segment",
 ]
 
 _HOMES = {
@@ -81,7 +87,7 @@ _HOMES = {
 }
 
 # `scene3d.render` is the package: a function of that name here would be shadowed as soon as the package is imported.
-_PACKAGES = ("capture", "files", "fit", "render", "report")
+_PACKAGES = ("capture", "files", "fit", "interop", "render", "report", "segment")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,16 @@
-"""From a folder of photos to a scene folder with its report: the library side of `scene3d reconstruct`.
+"""From a capture to a scene folder with its report: the library side of `scene3d reconstruct`.
 
-Everything that can be wrong is found before anything is written: the device, the capture, the configuration, the
-output. Then the splats are fitted, looked at through the held-out cameras, saved, and reported on. The scene is saved
-before its report, so that a full disk or an impatient user loses pictures and never the splats.
+What can be checked without work is checked before anything is written: the device, the kind of capture, the
+configuration, the output. Then the capture is read, its poses solved where it has none, its world given scale and
+gravity; the splats are fitted, looked at through the held-out cameras, saved, and reported on. The scene is saved
+before its report, so that a full disk or an impatient user loses pictures and never the splats. Frames of videos,
+unpacked archives and solved poses stay in ``capture/`` of the scene folder.
 """
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +19,29 @@ from scene3d._errors import UsageError
 from scene3d._scene import Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from scene3d.capture import Capture
+    from scene3d._scale import ScaleRequest
+    from scene3d.capture import Capture, MaskMode
     from scene3d.fit import FitConfig, FitProgress, FitResult
     from scene3d.report import Metrics
 
-__all__ = ["reconstruct"]
+__all__ = ["WORK", "reconstruct"]
+
+WORK = "capture"
+"""Subfolder of a scene folder that keeps what was made of the capture: frames, unpacked archives, solved poses."""
 
 
 def reconstruct(
     capture_path: Path | str,
     out: Path | str,
     *,
+    format: str | None = None,
+    masks: MaskMode | None = None,
+    up: str = "auto",
+    marker_size: float | None = None,
+    known_distance: str | None = None,
+    size: str | None = None,
     preset: str = "default",
     config: Path | str | None = None,
     seconds: float | None = None,
@@ -43,8 +57,14 @@ def reconstruct(
     Ctrl-C during fitting ends it early: the scene of that moment is saved, and `source["interrupted"]` is True.
 
     Args:
-        capture_path: Folder with a transforms.json or a COLMAP model, or such a file.
+        capture_path: Folder of photos, video, RGB-D folder, Polycam or Record3D export, COLMAP folder, transforms.json.
         out: Scene folder to write.
+        format: Kind of capture, one of `scene3d.capture.FORMATS`; None finds out.
+        masks: What black pixels of masks mean; None takes ``alpha`` where they leave out more than half of the photos.
+        up: What points up in the capture's world: ``auto``, ``keep``, an axis such as ``-y``, or ``X,Y,Z``.
+        marker_size: Length of the black square of ArUco or AprilTag markers in the photos [m].
+        known_distance: ``IMAGE,U1,V1,U2,V2=METRES``: two pixels of a photo whose points are that far apart.
+        size: ``NAME=METRES``: the longest side of an object that the capture has masks of.
         preset: ``fast``, ``default`` or ``high``.
         config: YAML file with the fields of `scene3d.fit.FitConfig`, instead of a preset.
         seconds: Time budget for fitting [s]; None keeps the configuration's.
@@ -67,33 +87,124 @@ def reconstruct(
     _check_device(device)
     fit_config = _load_config(preset, config, seconds)
 
-    from scene3d.capture import read_capture
+    from scene3d.capture import find_source, parse_up
     from scene3d.files import prepare_scene_folder, save_scene
     from scene3d.fit import fit
 
-    capture = read_capture(capture_path)
+    up_choice = parse_up(up)
+    request = _scale_request(marker_size, known_distance, size)
+    find_source(capture_path, format)
+    fresh = not out.exists()
     prepare_scene_folder(out, overwrite=overwrite or resume)
+    with _tidied(out, fresh):
+        capture = _read(Path(capture_path), out / WORK, format=format, masks=masks, seed=seed, progress=progress)
+        capture = _placed(capture, up=up_choice, marker_size=marker_size, progress=progress)
     if on_capture is not None:
         on_capture(capture)
     result = fit(capture, fit_config, out=out, device=device, seed=seed, resume=resume, on_progress=progress)
 
     from scene3d.report import evaluate, write_report
 
+    photos = {view.name: view for view in capture.views}
     scene = Scene(
         splats=result.splats,
-        views=result.views,
+        views=tuple(replace(view, photo=photos[view.name]) for view in result.views),
         metric=capture.metric,
         up=_up(capture),
         source=_source(capture, result, preset=preset, config=config, device=device, seed=seed),
+        scale_source=capture.scale_source,
+        T_world_source=capture.T_world_source,
     )
+    if request is not None:
+        scene, capture = _scaled(scene, capture, request)
     # A scene that came into being during the fit is not ours to replace, unless we were told to. It is saved before it
     # is looked at: measuring takes a while, and the checkpoint is gone.
     save_scene(scene, out, overwrite=overwrite or resume)
-    metrics = evaluate(result.splats, result.views, capture, seconds=result.seconds, steps=result.steps, device=device)
+    metrics = evaluate(scene.splats, scene.views, capture, seconds=result.seconds, steps=result.steps, device=device)
     scene = replace(scene, metrics=_summary(metrics))
     save_scene(scene, out, overwrite=True)
-    write_report(out / "report", metrics, result.splats, result.views, capture, title=out.resolve().name)
+    write_report(out / "report", metrics, scene.splats, scene.views, capture, title=out.resolve().name)
     return scene
+
+
+def _scale_request(marker_size: float | None, known_distance: str | None, size: str | None) -> ScaleRequest | None:
+    """What gives the finished scene its scale; None when nothing does or markers do, which need no splats."""
+    from scene3d._scale import ScaleRequest
+
+    request = ScaleRequest(marker_size=marker_size, known_distance=known_distance, size=size)
+    if request == ScaleRequest():
+        return None
+    request.check()
+    return None if marker_size is not None else request
+
+
+def _scaled(scene: Scene, capture: Capture, request: ScaleRequest) -> tuple[Scene, Capture]:
+    """Scene and capture in metres; as they were, with a note, where the scale cannot be found: a fit is not lost."""
+    from scene3d._errors import Scene3dError
+    from scene3d._scale import apply_scale, estimate_scale
+    from scene3d.capture import Similarity, transform_capture
+
+    try:
+        estimate = estimate_scale(scene, request)
+    except Scene3dError as error:
+        notes = [*scene.source["notes"], f"The scale was not set. {error}"]
+        return replace(scene, source={**scene.source, "notes": notes}), capture
+    moved = transform_capture(capture, Similarity(estimate.scale))
+    return apply_scale(scene, estimate), replace(moved, metric=True, scale_source=estimate.source)
+
+
+@contextmanager
+def _tidied(out: Path, fresh: bool) -> Iterator[None]:
+    """Leave no new folder behind when the capture turns out to be unusable."""
+    from scene3d._errors import Scene3dError
+
+    try:
+        yield
+    except Scene3dError:
+        if fresh:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _read(
+    path: Path,
+    work: Path,
+    *,
+    format: str | None,
+    masks: MaskMode | None,
+    seed: int,
+    progress: Callable[[FitProgress], None] | None,
+) -> Capture:
+    from scene3d.capture import read_capture
+
+    return read_capture(path, format=format, mask_mode=masks, work=work, seed=seed, progress=_stages(progress))
+
+
+def _placed(
+    capture: Capture,
+    *,
+    up: Any,
+    marker_size: float | None,
+    progress: Callable[[FitProgress], None] | None,
+) -> Capture:
+    """The capture with scale and gravity; one that knows both is left as it is, to the bit."""
+    from scene3d.capture import align, depth_points, with_photo_focal
+
+    if capture.source == "rgbd":
+        capture = with_photo_focal(capture, progress=_stages(progress))
+    # Points lifted from depth cannot say whether the poses are in metres, but level a world that is.
+    points, fitted = capture.points, capture.split()[0]
+    needed = up == "auto" and capture.up is None
+    if points is None and needed and capture.metric and any(view.depth is not None for view in fitted):
+        points = depth_points(fitted)
+    return align(capture, up=up, marker_size=marker_size, points=points, progress=_stages(progress))
+
+
+def _stages(progress: Callable[[FitProgress], None] | None) -> Callable[[str, float], None]:
+    """Progress before the fit, told as the fit tells its own."""
+    from scene3d.fit import FitProgress
+
+    return lambda stage, share: None if progress is None else progress(FitProgress.preparing(stage, share))
 
 
 def _check_device(device: str) -> None:
@@ -119,10 +230,10 @@ def _load_config(preset: str, config: Path | str | None, seconds: float | None) 
 
 
 def _up(capture: Capture) -> tuple[float, float, float]:
-    """World direction that points up: +Z when the capture knows its gravity, else as the photos were held."""
+    """World direction that points up: what the capture knows or was found, else as the photos were held."""
     from scene3d._orbit import up_of
 
-    return (0.0, 0.0, 1.0) if capture.metric else up_of([view.camera for view in capture.views])
+    return capture.up or up_of([view.camera for view in capture.views])
 
 
 def _source(capture: Capture, result: FitResult, **options: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
+    from scene3d.capture._capture import View
 
 __all__ = ["Scene", "SceneView"]
 
@@ -29,6 +30,8 @@ class SceneView:
     """Pinhole camera at the size that was fitted."""
     held_out: bool = False
     """True when the photo was kept out of fitting."""
+    photo: View | None = None
+    """The photo itself, its full-size camera posed in the scene's present world; None when it is not remembered."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,36 @@ class Scene:
     """Where it came from: capture path, reader, preset, seed, device."""
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Summary of `report/metrics.json`: psnr, ssim, seconds, splats."""
+    scale_source: str = ""
+    """Where metric scale came from, e.g. ``capture``, ``markers``, ``known distance``; empty when unknown."""
+    T_world_source: tuple[tuple[float, float, float, float], ...] | None = None
+    """Similarity (4, 4), last row 0 0 0 1, from the world of the capture's files to this one; None for the identity."""
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
         """Cameras of all views."""
         return tuple(view.camera for view in self.views)
+
+    def photos(self) -> tuple[View, ...]:
+        """The photos that the scene was made from, posed in its present world, sorted by name.
+
+        Raises:
+            CaptureError: The scene does not remember its photos, or some are not where they were.
+        """
+        from scene3d._errors import CaptureError
+
+        found = tuple(view.photo for view in self.views if view.photo is not None)
+        if not found:
+            raise CaptureError(
+                "The scene does not say where its photos are, but they are needed. Reconstruct it again from them."
+            )
+        gone = [photo.path for photo in found if not photo.path.is_file()]
+        if gone:
+            raise CaptureError(
+                f"{len(gone)} of the scene's {len(found)} photos are gone, for example {gone[0]}, but they are needed. "
+                "Put them back, or reconstruct the scene again from where they are now."
+            )
+        return found
 
     @staticmethod
     def load(folder: Path | str) -> Scene:

@@ -37,7 +37,7 @@ def write_truth(out: Path, bodies: list[objects.Body], poses: list[np.ndarray]) 
         (out / name).mkdir(parents=True, exist_ok=True)
     truth.write_meshes(out, bodies)
     truth.write_yaml(out, bodies)
-    truth.write_transforms(out, poses, DEPTH_EVERY)
+    truth.write_transforms(out, bodies, poses, DEPTH_EVERY)
     caster = render.RayCaster(bodies)
     for k, pose in enumerate(poses, 1):
         ids, depth = caster.view(pose)

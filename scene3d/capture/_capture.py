@@ -81,6 +81,9 @@ class View:
     """OpenCV coefficients k1, k2, p1, p2[, k3, k4, k5, k6], of a fisheye k1, k2, k3, k4; empty for none."""
     projection: Projection = "opencv"
     """Camera model that `distortion` belongs to."""
+    photo_K: tuple[float, float, float, float] | None = None
+    """fx, fy, cx, cy [px] of the photo itself where they are not those of `camera`, onto which it is then resampled;
+    depth belongs to `camera`. None when they are the same."""
     upright: bool = False
     """True turns the photo as its EXIF orientation says, which is what we solve poses with; False does so only when the
     camera's size demands it, because other solvers differ in this."""
@@ -90,6 +93,11 @@ class View:
     """What black means."""
     depth: DepthFile | None = None
     """Sensor depth."""
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the photo's pixels move when it is loaded: it bends straight lines, or has a K of its own."""
+        return bool(self.distortion) or self.projection == "fisheye" or self.photo_K is not None
 
     def load(self, longest_side: int | None = None) -> Photo:
         """Decode, undistort and reduce the photo.

@@ -1,7 +1,13 @@
-"""What every reader demands of a camera and of a capture, and the messages when it is not so."""
+"""What every reader demands of a camera and of a capture, and the messages when it is not so.
+
+JSON of a bounded size and finite numbers from it, rigid poses, positive focal lengths, a principal point that belongs
+to the photo, and at least three views.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +23,62 @@ if TYPE_CHECKING:
 
     from scene3d.capture._capture import View
 
-__all__ = ["FEWEST_VIEWS", "at_image_size", "pinhole", "require_enough", "rigid"]
+__all__ = [
+    "FEWEST_VIEWS",
+    "at_image_size",
+    "finite",
+    "is_lost",
+    "pinhole",
+    "pose_matrix",
+    "read_json",
+    "require_centred",
+    "require_enough",
+    "rigid",
+]
 
 FEWEST_VIEWS = 3
 """A capture needs this many posed photos."""
 ROTATION_TOLERANCE = 1e-3
 """Largest entry of R^T R - I that counts as rounding."""
+OFF_CENTRE = 0.3
+"""Principal points farther than this share of the side from the centre belong to photos of another size."""
+LARGEST_JSON = 256 * 1024 * 1024
+"""Bytes; hundreds of thousands of frames."""
+
+
+def read_json(path: Path, *, largest: int = LARGEST_JSON) -> Any:
+    """The document in a JSON file of at most ``largest`` bytes.
+
+    Raises:
+        CaptureError: The file is absent, too large, or not JSON.
+    """
+    try:
+        if path.stat().st_size > largest:
+            raise CaptureError(f"{path} is larger than {largest // 2**20} MiB, which no list of frames is.")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise CaptureError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise CaptureError(f"{path} is not valid JSON ({error}). Export it again.") from error
+
+
+def finite(value: Any, key: str, where: str) -> float:
+    """A finite number of an untrusted document.
+
+    Raises:
+        CaptureError: It is absent, of another kind, NaN or infinite.
+    """
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # An integer beyond the range of floats.
+        value = "beyond all bounds"
+    raise CaptureError(f"{where}: {key} is {value!r}, but a finite number is needed.")
+
+
+def is_lost(T: NDArray[np.float64]) -> bool:
+    """Whether a pose (4, 4) is how recorders write that tracking was lost: NaN, infinite or zero entries."""
+    return not np.isfinite(T).all() or not T[:3, :3].any()
 
 
 def require_enough(views: Sequence[View], path: Path) -> None:
@@ -63,6 +119,20 @@ def rigid(matrix: Any, where: str) -> NDArray[np.float64]:
     return out
 
 
+def pose_matrix(xyz: NDArray[np.float64], quat_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pose (4, 4) of a position (3,) and a quaternion (4,), real part last; NaN when the quaternion has no length."""
+    import torch
+
+    from dynamics.poses import rotation_from_wxyz, wxyz_from_xyzw
+
+    T = np.eye(4)
+    length = np.linalg.norm(quat_xyzw)
+    known = np.isfinite(length) and length > 0.0
+    T[:3, :3] = rotation_from_wxyz(wxyz_from_xyzw(torch.from_numpy(quat_xyzw))).numpy() if known else np.nan
+    T[:3, 3] = xyz
+    return T
+
+
 def pinhole(
     width: int, height: int, K: tuple[float, float, float, float], T_world_cam: NDArray[np.float64], where: str
 ) -> Camera:
@@ -76,6 +146,17 @@ def pinhole(
         )
     matrix = torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], dtype=torch.float32)
     return Camera(width, height, matrix, torch.from_numpy(T_world_cam.astype(np.float32)))
+
+
+def require_centred(camera: Camera, where: str) -> None:
+    """Refuse a principal point near the border, which tells that the intrinsics belong to photos of another size."""
+    cx, cy = camera.K[0, 2].item(), camera.K[1, 2].item()
+    width, height = camera.width, camera.height
+    if abs(cx - 0.5 * width) > OFF_CENTRE * width or abs(cy - 0.5 * height) > OFF_CENTRE * height:
+        raise CaptureError(
+            f"{where}: the principal point is ({cx:g}, {cy:g}), far from the centre of photos of {width}x{height} "
+            "pixels. Give the intrinsics of photos of this size."
+        )
 
 
 def at_image_size(camera: Camera, stored: tuple[int, int]) -> Camera:

@@ -1,8 +1,9 @@
 """COLMAP models (binary or text) -> `Capture`.
 
 pycolmap reads the model. Each registered image whose file is present becomes a view; its camera model turns into a
-pinhole `K` and OpenCV distortion. Sparse points keep their colours; short and inaccurate tracks are dropped when plenty
-remain. COLMAP's world axes and pixel convention (top left corner of the image at 0, 0) are kept.
+pinhole `K` and OpenCV distortion, radial or fisheye. Masks lie in a folder ``masks`` beside that of the photos. Sparse
+points keep their colours; short and inaccurate tracks are dropped when plenty remain. COLMAP's world axes and pixel
+convention (top left corner of the image at 0, 0) are kept.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from scene3d.capture._capture import Capture, PointCloud, View
 from scene3d.capture._checks import at_image_size, pinhole, require_enough, rigid
 from scene3d.capture._colmap_check import check_binary_model
 from scene3d.capture._images import image_size
+from scene3d.capture._masks import with_masks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["find_model", "read_colmap"]
+    from scene3d.capture._capture import MaskMode, Projection
+
+__all__ = ["find_model", "model_view", "read_colmap", "sparse_points"]
 
 MODEL_FOLDERS = ("sparse/0", "sparse", ".", "colmap/sparse/0", "colmap/sparse")
 PARTS = ("cameras", "images", "points3D")
+FISHEYES = ("SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "OPENCV_FISHEYE")
+"""Equidistant cameras of COLMAP: OpenCV's fisheye with one, two and four coefficients."""
 SHORTEST_TRACK = 3
 LARGEST_ERROR = 2.0
 """Mean reprojection error of a point [px]."""
@@ -41,8 +47,12 @@ def find_model(folder: Path) -> Path | None:
     return None
 
 
-def read_colmap(folder: Path) -> Capture:
+def read_colmap(folder: Path, *, mask_mode: MaskMode = "ignore") -> Capture:
     """Read a COLMAP folder: images/ and sparse/0, sparse, or the model itself.
+
+    Args:
+        folder: The folder.
+        mask_mode: What black pixels of masks mean.
 
     Raises:
         CaptureError: No model, a damaged one, an unknown camera model, or too few photos that are present.
@@ -63,13 +73,17 @@ def read_colmap(folder: Path) -> Capture:
     for image in images:
         path = photos / PurePosixPath(image.name)
         if path.is_file():
-            views.append(_view(image, reconstruction.cameras[image.camera_id], path, model))
+            views.append(model_view(image, reconstruction.cameras[image.camera_id], path, model))
     if len(views) < len(images):
         notes.append(f"{len(images) - len(views)} of {len(images)} images of the model are absent and were left out.")
     if photos.name != "images":
         notes.append(f"Photos are read from {photos}.")
     require_enough(views, folder)
-    return Capture(folder, tuple(views), _points(reconstruction), source="colmap", notes=tuple(notes))
+    # Masks lie beside the folder of photos, or in it when the photos lie in the capture itself.
+    beside = photos != folder
+    names_below = [f"{photos.name}/{view.name}" if beside else view.name for view in views]
+    masked = with_masks(views, photos.parent if beside else folder, mask_mode, notes, names=names_below)
+    return Capture(folder, masked, sparse_points(reconstruction), source="colmap", notes=tuple(notes))
 
 
 def _load(model: Path) -> Any:
@@ -101,9 +115,10 @@ def _image_folder(folder: Path, model: Path, names: list[str]) -> Path:
     return candidates[int(np.argmax(counts))]
 
 
-def _view(image: Any, camera: Any, path: Path, model: Path) -> View:
+def model_view(image: Any, camera: Any, path: Path, model: Path) -> View:
+    """The view of a registered image of a pycolmap reconstruction."""
     where = f"{model}, image {image.name}"
-    K, distortion = _intrinsics(camera, where)
+    K, distortion, projection = _intrinsics(camera, where)
     T_cam_world = np.eye(4)
     T_cam_world[:3] = image.cam_from_world().matrix()
     if not np.isfinite(T_cam_world).all():
@@ -112,11 +127,12 @@ def _view(image: Any, camera: Any, path: Path, model: Path) -> View:
         )
     T_world_cam = rigid(np.linalg.inv(T_cam_world), where)
     pinhole_camera = pinhole(int(camera.width), int(camera.height), K, T_world_cam, where)
-    return View(image.name, path, at_image_size(pinhole_camera, image_size(path)), distortion)
+    return View(image.name, path, at_image_size(pinhole_camera, image_size(path)), distortion, projection)
 
 
-def _intrinsics(camera: Any, where: str) -> tuple[tuple[float, float, float, float], tuple[float, ...]]:
-    """fx, fy, cx, cy [px] and OpenCV coefficients of a COLMAP camera."""
+def _intrinsics(camera: Any, where: str) -> tuple[tuple[float, float, float, float], tuple[float, ...], Projection]:
+    """fx, fy, cx, cy [px], OpenCV coefficients and their model of a COLMAP camera."""
+    fisheye = camera.model_name in FISHEYES
     p = [float(value) for value in camera.params]
     match camera.model_name:
         case "SIMPLE_PINHOLE":
@@ -131,17 +147,26 @@ def _intrinsics(camera: Any, where: str) -> tuple[tuple[float, float, float, flo
             K, distortion = (p[0], p[1], p[2], p[3]), (p[4], p[5], p[6], p[7])
         case "FULL_OPENCV":
             K, distortion = (p[0], p[1], p[2], p[3]), tuple(p[4:12])
+        case "SIMPLE_RADIAL_FISHEYE":
+            K, distortion = (p[0], p[0], p[1], p[2]), (p[3], 0.0, 0.0, 0.0)
+        case "RADIAL_FISHEYE":
+            K, distortion = (p[0], p[0], p[1], p[2]), (p[3], p[4], 0.0, 0.0)
+        case "OPENCV_FISHEYE":
+            K, distortion = (p[0], p[1], p[2], p[3]), tuple(p[4:8])
         case name:
             raise CaptureError(
                 f"{where}: cameras of kind {name} are not read yet, only SIMPLE_PINHOLE, PINHOLE, SIMPLE_RADIAL, "
-                "RADIAL, OPENCV and FULL_OPENCV. Undistort the photos with COLMAP's image_undistorter first."
+                f"RADIAL, OPENCV, FULL_OPENCV, {', '.join(FISHEYES)}. "
+                "Undistort the photos with COLMAP's image_undistorter first."
             )
     if not np.isfinite(distortion).all():
         raise CaptureError(f"{where}: the distortion holds NaN or infinite numbers. Calibrate again.")
-    return K, distortion if any(distortion) else ()
+    # A fisheye without coefficients still bends: it is equidistant.
+    return K, distortion if fisheye or any(distortion) else (), "fisheye" if fisheye else "opencv"
 
 
-def _points(reconstruction: Any) -> PointCloud | None:
+def sparse_points(reconstruction: Any) -> PointCloud | None:
+    """Points of a pycolmap reconstruction; the sure ones when there are plenty."""
     points = [point for _, point in sorted(reconstruction.points3D.items())]
     xyz = np.array([point.xyz for point in points], dtype=np.float32).reshape(-1, 3)
     colors = np.array([point.color for point in points], dtype=np.uint8).reshape(-1, 3)

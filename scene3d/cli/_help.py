@@ -25,10 +25,11 @@ DESCRIPTION = (
 NAME_WIDTH = 16
 """Width of the verbs' column, so that sections align."""
 
-SECTIONS = ("Make a scene", "Look at it")
+SECTIONS = ("Make a scene", "Look at it", "Exchange")
 """Sections in the order of work; others follow, sorted."""
 
 EXAMPLES = (
+    ("scene3d capture-check photos/desk", "will it work?"),
     ("scene3d reconstruct photos/desk", "makes outputs/desk"),
     ("scene3d info outputs/desk", "how good is it?"),
     ("scene3d render outputs/desk --cameras turntable", "fly around it"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scene3d import Gaussians, Scene
 
-__all__ = ["Info", "verb"]
+__all__ = ["Info", "describe", "extent_in_words", "verb"]
 
 MIB = 1024 * 1024
 
@@ -56,7 +56,9 @@ def describe(scene: Scene, path: Path) -> dict[str, Any]:
         "bodies": int(scene.splats.component_index.max()) if len(scene.splats) else 0,
         "bounds": _bounds(scene.splats),
         "metric": scene.metric,
+        "scale_source": scene.scale_source,
         "up": list(scene.up),
+        "T_world_source": None if scene.T_world_source is None else [list(row) for row in scene.T_world_source],
         "cameras": _cameras(scene),
         "metrics": dict(scene.metrics),
         "source": dict(scene.source),
@@ -90,14 +92,10 @@ def _cameras(scene: Scene) -> dict[str, Any]:
 
 def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
     """The same in words."""
-    unit = " m" if d["metric"] else ""
     lines = [("splats", f"{d['splats']:,}, SH degree {d['sh_degree']}")]
     if d["bounds"] is not None:
-        box = [b - a for a, b in zip(d["bounds"]["min_98"], d["bounds"]["max_98"], strict=True)]
-        lines.append(
-            ("extent", " x ".join(f"{side:.3g}" for side in box) + f"{unit} (98 % of the splats on each axis)")
-        )
-    lines.append(("scale", "metric" if d["metric"] else "unknown: lengths are not metres"))
+        lines.append(("extent", extent_in_words(d)))
+    lines.append(("scale", _scale_in_words(d)))
     lines.append(("up", " ".join(f"{value:.3g}" for value in d["up"])))
     if d["bodies"]:
         lines.append(("bodies", f"{d['bodies']} besides the background"))
@@ -112,6 +110,20 @@ def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("capture", str(d["source"]["capture"])))
     lines.append(("on disk", f"{d['bytes'] / MIB:.1f} MiB"))
     return lines
+
+
+def extent_in_words(d: dict[str, Any]) -> str:
+    """Sides of the box of nearly all splats, of what `describe` returned."""
+    box = [b - a for a, b in zip(d["bounds"]["min_98"], d["bounds"]["max_98"], strict=True)]
+    unit = " m" if d["metric"] else ""
+    return " x ".join(f"{side:.3g}" for side in box) + f"{unit} (98 % of the splats on each axis)"
+
+
+def _scale_in_words(d: dict[str, Any]) -> str:
+    if not d["metric"]:
+        hint = "; `scene3d scale --help` tells how to set it" if d["cameras"]["count"] else ""
+        return f"unknown: lengths are not metres{hint}"
+    return f"metric, from {d['scale_source']}" if d["scale_source"] else "metric"
 
 
 def _quality(metrics: dict[str, Any]) -> list[tuple[str, str]]:

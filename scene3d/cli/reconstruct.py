@@ -16,23 +16,44 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconstruct", "verb"]
 
+Format = Literal["transforms", "colmap", "rgbd", "polycam", "record3d", "photos", "video"]
+
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Turn posed photos into a scene folder with a report.
+    """Turn photos, a video or a scan into a scene folder with a report.
 
-    Every 8th photo is held out of fitting to measure the result, if there are 16 or more. Ctrl-C ends the fit early and
-    still saves the scene; --resume goes on from there.
+    Photos without poses get them from structure from motion. Every 8th photo is held out of fitting to measure the
+    result, if there are 16 or more. Ctrl-C ends the fit early and still saves the scene; --resume goes on from there.
     """
 
     section: ClassVar[str] = "Make a scene"
 
     capture: Annotated[Positional[Path], arg(metavar="CAPTURE")]
-    """Folder with photos and a transforms.json (nerfstudio, instant-ngp) or a COLMAP model."""
+    """Folder of photos, a video, an RGB-D folder, a Polycam or Record3D export, a COLMAP folder, or a transforms.json
+    (nerfstudio, instant-ngp)."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: outputs/NAME of the capture)")] = (
         None
     )
     """Scene folder to write."""
+    format: Annotated[
+        Format | None,
+        arg(metavar="KIND", help_behavior_hint="(default: found out from the files)"),
+    ] = None
+    """What the capture is: transforms, colmap, rgbd, polycam, record3d, photos or video."""
+    masks: Annotated[
+        Literal["ignore", "alpha"] | None,
+        arg(metavar="ignore|alpha", help_behavior_hint="(default: alpha where they leave out more than half)"),
+    ] = None
+    """What black pixels of masks mean: ignore leaves them out of fitting, alpha makes the scene transparent there."""
+    up: Annotated[str, arg(metavar="AXIS")] = "auto"
+    """What points up in the capture's own world: auto, keep, x, -x, y, -y, z, -z or X,Y,Z."""
+    marker_size: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None
+    """Side of the black square of printed ArUco or AprilTag markers in the photos [m]; gives the scene its scale."""
+    known_distance: Annotated[str | None, arg(metavar="IMAGE,U1,V1,U2,V2=M", help_behavior_hint="")] = None
+    """Two pixels of one photo whose points are M metres apart; gives the scene its scale."""
+    size: Annotated[str | None, arg(metavar="NAME=M", help_behavior_hint="")] = None
+    """Longest side of an object that the capture has masks of [m]; gives the scene its scale."""
     preset: Annotated[Literal["fast", "default", "high"], arg(metavar="fast|default|high")] = "default"
     """How long to fit, at which size, with how many splats."""
     config: flags.Config = None
@@ -61,6 +82,12 @@ class Reconstruct:
             scene = reconstruct(
                 self.capture,
                 out,
+                format=self.format,
+                masks=self.masks,
+                up=self.up,
+                marker_size=self.marker_size,
+                known_distance=self.known_distance,
+                size=self.size,
                 preset=self.preset,
                 config=self.config,
                 seconds=self.seconds,
@@ -104,6 +131,9 @@ def _document(scene: Scene, out: Path) -> dict[str, Any]:
         "report": str(out / "report" / "index.html"),
         "preview": str(out / "report" / "preview.png"),
         "interrupted": bool(scene.source.get("interrupted")),
+        "metric": scene.metric,
+        "scale_source": scene.scale_source,
+        "set_scale_with": None if scene.metric else scale_command(scene, out),
         "metrics": dict(scene.metrics),
         "notes": list(scene.source.get("notes", ())),
     }
@@ -123,9 +153,24 @@ def _closing_lines(scene: Scene, out: Path) -> list[tuple[str, str]]:
         ("preview", str(out / "report" / "preview.png")),
         ("next", f"scene3d render {quoted(out)} --cameras turntable"),
     ]
+    if not scene.metric:
+        lines.insert(2, ("scale", "unknown: lengths are not metres. Measure two points of a photo, then"))
+        lines.insert(3, ("", scale_command(scene, out)))
+    else:
+        lines.insert(2, ("scale", f"metres, from {scene.scale_source or 'the capture'}"))
     if scene.source.get("interrupted"):
         lines.insert(1, ("stopped", "early, by Ctrl-C; the same command with --resume goes on"))
     return lines
+
+
+def scale_command(scene: Scene, out: Path) -> str:
+    """The command that gives a finished scene its scale, with one of its own photos."""
+    held = next((view for view in scene.views if view.photo is not None), None)
+    if held is None or held.photo is None:
+        return f"scene3d scale {quoted(out)} --known-distance IMAGE,U1,V1,U2,V2=METRES"
+    width, height = held.photo.camera.width, held.photo.camera.height
+    pixels = f"{width // 4},{height // 2},{3 * width // 4},{height // 2}"
+    return f"scene3d scale {quoted(out)} --known-distance {quoted(Path(held.name))},{pixels}=0.30"
 
 
 def quoted(path: Path) -> str:

@@ -33,7 +33,7 @@ COMPONENT = "component_index"
 
 
 def load_ply(path: Path | str, *, drop_non_finite: bool = False) -> Gaussians:
-    """Read a 3DGS PLY.
+    """Read a 3DGS PLY, or the compressed PLY of SuperSplat.
 
     Args:
         path: The file.
@@ -44,6 +44,10 @@ def load_ply(path: Path | str, *, drop_non_finite: bool = False) -> Gaussians:
     """
     path = Path(path)
     table = read_header(path)
+    if "packed_position" in table.names:
+        from scene3d.files._compressed_ply import load_compressed_ply
+
+        return load_compressed_ply(path)
     rest = _check_names(table)
     values, component = _read_values(table, (*BEFORE_REST, *(f"f_rest_{i}" for i in range(rest)), *AFTER_REST))
     usable = np.isfinite(values).all(axis=1) & values[:, -4:].any(axis=1)
@@ -85,10 +89,6 @@ def save_ply(splats: Gaussians, path: Path | str, *, comments: Sequence[str] = (
 def _check_names(table: PlyTable) -> int:
     """Number of f_rest properties of a splat file; refuses every other kind of file."""
     names = set(table.names)
-    if "packed_position" in names:
-        raise FileFormatError(
-            f"{table.path} is a compressed PLY, which is not read yet. Convert it to a standard 3DGS PLY."
-        )
     missing = [name for name in (*BEFORE_REST, *AFTER_REST) if name not in names]
     if missing:
         raise FileFormatError(

@@ -2,7 +2,7 @@
 
 Splat files, seed clouds and (later) meshes share this part. The header is read within a bound, every row count is
 checked against the size of the file before anything is allocated, and nothing but fixed-size properties is accepted in
-or before the vertices, so that reading an untrusted file costs at most what the file weighs.
+or before the wanted element (usually the vertices), so that reading an untrusted file costs at most what it weighs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "
 
 @dataclass(frozen=True)
 class PlyTable:
-    """Where the vertices of a PLY file are and what a row of them holds."""
+    """Where the vertices (or another element) of a PLY file are and what a row of them holds."""
 
     path: Path
     """The file."""
@@ -115,11 +115,15 @@ class _Element:
     has_list: bool = False
 
 
-def read_header(path: Path) -> PlyTable:
+def read_header(path: Path, element: str = "vertex") -> PlyTable:
     """Read and check the header of a PLY file.
 
+    Args:
+        path: The file.
+        element: Name of the element whose rows are wanted.
+
     Raises:
-        FileFormatError: Not a PLY file, no vertices, or more of them than the file can hold.
+        FileFormatError: Not a PLY file, no such element, or more of it than the file can hold.
     """
     try:
         with open(path, "rb") as file:
@@ -129,7 +133,7 @@ def read_header(path: Path) -> PlyTable:
         raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
     lines, offset = _header_lines(path, head)
     kind, elements, comments = _parse(path, lines)
-    return _vertex_table(path, kind, elements, comments, offset, size)
+    return _table(path, element, kind, elements, comments, offset, size)
 
 
 def _header_lines(path: Path, head: bytes) -> tuple[list[str], int]:
@@ -166,10 +170,10 @@ def _parse(path: Path, lines: list[str]) -> tuple[str, list[_Element], tuple[str
     return kind, elements, tuple(comments)
 
 
-def _vertex_table(
-    path: Path, kind: str, elements: list[_Element], comments: tuple[str, ...], offset: int, size: int
+def _table(
+    path: Path, wanted: str, kind: str, elements: list[_Element], comments: tuple[str, ...], offset: int, size: int
 ) -> PlyTable:
-    """Find the vertices, and check the room that they and what comes before them take."""
+    """Find the wanted element, and check the room that it and what comes before it take."""
     order = BYTE_ORDERS[kind]
     rows_before, is_ascii = 0, kind == "ascii"
     for element in elements:
@@ -180,17 +184,19 @@ def _vertex_table(
         # A text row needs at least a digit and a separator for each number; an empty row still needs its newline.
         row_bytes = max(1, 2 * len(names) - (element is elements[-1])) if is_ascii else row.itemsize
         needed = element.count * row_bytes
-        if element.has_list and element.name == "vertex":
+        if element.has_list and element.name == wanted:
             raise FileFormatError(f"{path} has lists in its vertices, which is not read. Export it as plain points.")
         if needed > size - offset:
             raise FileFormatError(
                 f"{path} says that it holds {element.count} of '{element.name}' ({needed / MIB:.1f} MiB), but only "
                 f"{max(0, size - offset) / MIB:.1f} MiB follow. It is cut off or its header lies; export it again."
             )
-        if element.name == "vertex":
+        if element.name == wanted:
             return PlyTable(path, is_ascii, element.count, row, offset, rows_before, comments)
         if element.has_list:
             raise FileFormatError(f"{path} has lists before its vertices. Export it as plain points.")
         rows_before += element.count if is_ascii else 0
         offset += 0 if is_ascii else needed
-    raise FileFormatError(f"{path} has no vertices. Splat and point files have an element named 'vertex'.")
+    if wanted == "vertex":
+        raise FileFormatError(f"{path} has no vertices. Splat and point files have an element named 'vertex'.")
+    raise FileFormatError(f"{path} has no element named '{wanted}', which files of its kind have. Export it again.")

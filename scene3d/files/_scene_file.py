@@ -6,7 +6,7 @@ that forbids unknown fields; numbers of cameras are written in the shortest form
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -14,16 +14,18 @@ import msgspec
 from scene3d._camera import Camera
 from scene3d._errors import FileFormatError
 from scene3d._scene import SceneView
+from scene3d.files._photo_record import PhotoRecord, photo_record, photo_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-__all__ = ["VERSION", "SceneFile", "decode_cameras", "decode_scene", "encode_cameras", "encode_scene", "inside"]
+__all__ = ["VERSION", "SceneFile", "decode_cameras", "decode_scene", "encode_cameras", "encode_scene"]
 
-VERSION = 1
-"""Version of the scene folder that this package writes; it reads this one and all earlier ones."""
+VERSION = 2
+"""Version of the scene folder that this package writes; it reads this one and all earlier ones. Version 1 had neither
+the photos of cameras nor `scale_source` and `T_world_source`."""
 LARGEST_YAML = 16 * 1024 * 1024
 """Bytes."""
 
@@ -51,6 +53,10 @@ class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Where the scene came from."""
     metrics: dict[str, Any] = {}
     """How good it is."""
+    scale_source: str = ""
+    """Where metric scale came from."""
+    T_world_source: tuple[Row4, Row4, Row4, Row4] | None = None
+    """Similarity from the world of the capture's files to this one."""
 
 
 class _CameraRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -62,6 +68,7 @@ class _CameraRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     K: tuple[Row3, Row3, Row3]
     T_world_cam: tuple[Row4, Row4, Row4, Row4]
     held_out: bool = False
+    photo: PhotoRecord | None = None
 
 
 def encode_scene(record: SceneFile) -> bytes:
@@ -108,21 +115,9 @@ def decode_scene(path: Path) -> SceneFile:
         raise FileFormatError(f"{path} is not a scene of scene3d ({error}). Restore one from .history.") from error
 
 
-def encode_cameras(views: Sequence[SceneView]) -> bytes:
-    """The text of cameras.json, one camera a line."""
-    lines = [
-        msgspec.json.encode(
-            {
-                "name": view.name,
-                "width": view.camera.width,
-                "height": view.camera.height,
-                "K": view.camera.K.detach().tolist(),
-                "T_world_cam": view.camera.T_world_cam.detach().tolist(),
-                "held_out": view.held_out,
-            }
-        )
-        for view in views
-    ]
+def encode_cameras(views: Sequence[SceneView], folder: Path) -> bytes:
+    """The text of cameras.json in the scene folder `folder`, one camera a line."""
+    lines = [msgspec.json.encode(_camera_record(view, folder)) for view in views]
     return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
 
 
@@ -138,18 +133,27 @@ def decode_cameras(path: Path) -> tuple[SceneView, ...]:
         raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise FileFormatError(f"{path} is not a list of cameras ({error}).") from error
-    return tuple(
-        SceneView(r.name, Camera(r.width, r.height, *_tensors(r.K, r.T_world_cam)), r.held_out) for r in records
-    )
+    return tuple(_scene_view(record, path) for record in records)
 
 
-def inside(folder: Path, name: str, where: Path) -> Path:
-    """The file `name` of a scene folder; refuses names and links that lead out of it."""
-    relative = PurePosixPath(name)
-    escapes = not name or "\\" in name or "\0" in name or relative.is_absolute() or ".." in relative.parts
-    if escapes or not (folder / relative).resolve().is_relative_to(folder.resolve()):
-        raise FileFormatError(f"{where} names the file {name!r}, but files must be inside the scene folder.")
-    return folder / relative
+def _camera_record(view: SceneView, folder: Path) -> dict[str, Any]:
+    record = {
+        "name": view.name,
+        "width": view.camera.width,
+        "height": view.camera.height,
+        "K": view.camera.K.detach().tolist(),
+        "T_world_cam": view.camera.T_world_cam.detach().tolist(),
+        "held_out": view.held_out,
+    }
+    return record if view.photo is None else {**record, "photo": photo_record(view.photo, folder)}
+
+
+def _scene_view(record: _CameraRecord, path: Path) -> SceneView:
+    def camera(width: int, height: int, K: Any) -> Camera:
+        return Camera(width, height, *_tensors(K, record.T_world_cam))
+
+    photo = None if record.photo is None else photo_view(record.photo, record.name, camera, path)
+    return SceneView(record.name, camera(record.width, record.height, record.K), record.held_out, photo)
 
 
 def _tensors(*matrices: Any) -> tuple[Tensor, ...]:

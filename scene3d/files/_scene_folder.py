@@ -1,7 +1,7 @@
 """Scene <-> scene folder.
 
     scene.yaml                  what readers follow; names the files below
-    cameras.json                capture cameras (cameras-2.json after the next save, and so on)
+    cameras.json                capture cameras and their photos (cameras-2.json after the next save, and so on)
     background/splat.ply        splats (splat-2.ply ...)
     .history/000001.yaml        the last ten scene.yaml, oldest first
     .lock                       held by the process that writes
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from scene3d._errors import FileFormatError, OutputError
 from scene3d._scene import Scene
 from scene3d.files._atomic import cannot_write, make_folder, write_atomic
+from scene3d.files._inside import inside
 from scene3d.files._ply import load_ply, save_ply
 from scene3d.files._scene_file import (
     VERSION,
@@ -29,7 +30,6 @@ from scene3d.files._scene_file import (
     decode_scene,
     encode_cameras,
     encode_scene,
-    inside,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def load_scene(folder: Path | str) -> Scene:
         up=record.up,
         source=record.source,
         metrics=record.metrics,
+        scale_source=record.scale_source,
+        T_world_source=record.T_world_source,
     )
 
 
@@ -165,12 +167,14 @@ def _write(scene: Scene, folder: Path) -> None:
         cameras=cameras,
         source=dict(scene.source),
         metrics=dict(scene.metrics),
+        scale_source=scene.scale_source,
+        T_world_source=scene.T_world_source,  # type: ignore[arg-type]
     )
     text = encode_scene(record)
     up = " ".join(f"{x:g}" for x in record.up)
     comments = (f"up axis {up}, right-handed", f"units {record.units}", "made by scene3d")
     save_ply(scene.splats, folder / background, comments=comments)
-    write_atomic(folder / cameras, [encode_cameras(scene.views)])
+    write_atomic(folder / cameras, [encode_cameras(scene.views, folder)])
     _remember(folder)
     write_atomic(folder / SCENE, [text])
 

@@ -52,6 +52,10 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Weight of the mean opacity; clears haze."""
     scale_weight: _Weight = 0.005
     """Weight of the mean size relative to the scene; clears blobs."""
+    depth_weight: _Weight = 0.3
+    """Weight of the relative error of depth, where a sensor measured it."""
+    alpha_weight: _Weight = 0.5
+    """Weight of the error of alpha, where masks say that an object ends."""
     exposure: bool = False
     """Fit an affine colour map per training photo; for captures whose exposure drifts."""
     rate_means: _Positive = 5e-4
@@ -80,6 +84,15 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Splats below this opacity are taken away."""
     dropout: _Share = 0.0
     """Share of splats that each step leaves out at random, so that none relies on a neighbour; held-out views gain."""
+
+    def differences(self, other: FitConfig) -> str:
+        """What of the other configuration makes another fit, as text; how long to fit does not, nor what is equal."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__struct_fields__}
+        return ", ".join(
+            f"{name} {mine}, now {theirs}"
+            for name, (mine, theirs) in pairs.items()
+            if mine != theirs and name not in ("steps", "seconds")
+        )
 
 
 def load_preset(name: str) -> FitConfig:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from scene3d.fit._photos import Target
     from scene3d.fit._schedule import Moment
 
-__all__ = ["Engine", "Penalty", "StepResult"]
+__all__ = ["DEPTH_NOISE", "Engine", "Penalty", "StepResult"]
 
 BETAS = (0.9, 0.99)
 EPS = 1e-15
+DEPTH_NOISE = 0.01
+"""Relative depth error below which the loss is quadratic: what a structured-light sensor errs by at three metres."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The autograd engine: any render backend, torch's loss and a torch sparse Adam. It is how a fit runs on CUDA.
 
-The loss here is the torch twin of ``csrc/loss.h``, and the update the twin of ``csrc/adam.h``; tests hold them
-together.
+The losses here are the torch twins of ``csrc/loss.h`` and ``csrc/geometry_loss.h``, and the update is the twin of
+``csrc/adam.h``; tests hold them together.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scene3d._gaussians import Gaussians
-from scene3d.fit._engine import BETAS, EPS, Penalty, StepResult
+from scene3d.fit._engine import BETAS, DEPTH_NOISE, EPS, Penalty, StepResult
 from scene3d.fit._optimizer import NAMES
 from scene3d.render import RenderSettings, render
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from scene3d.fit._photos import Target
     from scene3d.fit._schedule import Moment
 
-__all__ = ["AutogradEngine", "photometric_loss", "sparse_adam", "ssim_map"]
+__all__ = ["AutogradEngine", "geometry_loss", "photometric_loss", "sparse_adam", "ssim_map"]
+
+OPAQUE_ENOUGH = 0.5
+"""Smallest alpha at which expected depth is compared."""
+FEWEST_PIXELS = 0.01
+"""Divisor of the sums over pixels at least, as a share of the image."""
 
 
 def ssim_map(image: Tensor, target: Tensor) -> Tensor:
@@ -58,6 +63,31 @@ def photometric_loss(
         loss = loss + ssim_weight * (1 - (ssim_map(rgb, target) * weight).sum() / count)
     mse = (((rgb.detach().clamp(0, 1) - target) ** 2) * weight).sum() / count
     return loss, mse, error.detach().mean(dim=-1)
+
+
+def geometry_loss(
+    alpha: Tensor,
+    depth: Tensor,
+    sensor_depth: Tensor | None,
+    valid: Tensor | None,
+    outside: Tensor | None,
+    depth_weight: float,
+    alpha_weight: float,
+) -> Tensor:
+    """Huber of the relative error of expected depth, and absolute error of alpha, per pixel whose colour counts."""
+    import torch
+
+    counted = torch.ones_like(alpha) if valid is None else (valid != 0).to(alpha)
+    loss = alpha.new_zeros(())
+    if sensor_depth is not None:
+        known = (sensor_depth > 0) & (alpha.detach() >= OPAQUE_ENOUGH)
+        ratio = depth / torch.where(known, sensor_depth, 1.0)
+        huber = torch.nn.functional.huber_loss(ratio, torch.ones_like(ratio), reduction="none", delta=DEPTH_NOISE)
+        loss = loss + depth_weight / DEPTH_NOISE * torch.where(known, huber, 0.0).sum()
+    if outside is not None:
+        bare = (outside != 0).to(alpha)
+        loss = loss + alpha_weight * (alpha * bare + (1 - alpha) * counted * (1 - bare)).sum()
+    return loss / counted.sum().clamp_min(FEWEST_PIXELS * alpha.numel())
 
 
 def sparse_adam(splats: SplatOptimizer, ids: Tensor, grads: dict[str, Tensor], rates: dict[str, float]) -> None:
@@ -113,6 +143,12 @@ class AutogradEngine:
         assert frame.features is not None
         total = loss + (frame.features[..., 0] * error).sum()
         wanted = [*leaves.values(), probe] + ([] if color_map is None else [color_map])
+        sensor = target.depth if now.depth_weight > 0 else None
+        outside = target.outside if now.alpha_weight > 0 else None
+        if sensor is not None or outside is not None:
+            weights = (now.depth_weight, now.alpha_weight)
+            geometry = geometry_loss(frame.alpha, frame.depth, sensor, target.valid, outside, *weights)
+            loss, total = loss + geometry, total + geometry
         # Below the final degree some or all of shN is not used.
         grads = torch.autograd.grad(total, wanted, allow_unused=True, materialize_grads=True)
         by_name = dict(zip(NAMES, grads, strict=False))

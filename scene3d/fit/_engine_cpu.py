@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scene3d.fit._engine import BETAS, EPS, Penalty, StepResult
+from scene3d.fit._engine import BETAS, DEPTH_NOISE, EPS, Penalty, StepResult
 from scene3d.fit._optimizer import NAMES
 from scene3d.render import RenderSettings
 
@@ -31,6 +31,7 @@ class CpuEngine:
         self._kernels = _kernels
         self._state = _kernels.State()
         self._images: dict[tuple[int, int], tuple[Tensor, ...]] = {}
+        self._geometry: dict[tuple[int, int], tuple[Tensor, ...]] = {}
         self._grads: dict[str, Tensor] = {}
         self._settings = RenderSettings()
 
@@ -56,19 +57,29 @@ class CpuEngine:
         R, t = body_to_camera(camera, None)
         arrays = tuple(splats.params[name] for name in NAMES)
         call = kernel_call(arrays, None, None, camera, R.contiguous(), t, self._settings, now.sh_degree)
-        k.forward(call, self._state, rgb, alpha, None, None)
+        # Without sensor depth no depth is rendered, and without either kind of geometry nothing here costs anything.
+        sensor = target.depth if now.depth_weight > 0 else None
+        outside = target.outside if now.alpha_weight > 0 else None
+        depth, grad_alpha, grad_depth = self._geometry_buffers(camera.height, camera.width, sensor, outside)
+        k.forward(call, self._state, rgb, alpha, depth, None)
         loss = k.loss(rgb, target.rgb, target.valid, exposure, ssim_weight, grad_rgb, error)
+        total_loss = loss["loss"]
+        if grad_alpha is not None:
+            weights = (now.depth_weight, now.alpha_weight, DEPTH_NOISE)
+            total_loss += k.geometry_loss(
+                alpha, depth, sensor, target.valid, outside, *weights, grad_alpha, grad_depth
+            )["loss"]
         g = self._gradient_buffers(splats)
         k.backward(
             call,
             self._state,
             rgb,
             alpha,
-            None,
+            depth,
             None,
             g_rgb=grad_rgb,
-            g_alpha=None,
-            g_depth=None,
+            g_alpha=grad_alpha,
+            g_depth=grad_depth,
             g_features=None,
             score_map=error,
             **{name: g[name] for name in NAMES},
@@ -99,7 +110,7 @@ class CpuEngine:
         half_side = 0.5 * max(camera.width, camera.height)
         k.collect(ids, g["screen"], g["score"], half_side, stats.seen, stats.pull, stats.covered)
         grad_exposure = torch.tensor(loss["grad_exposure"], dtype=torch.float32).reshape(3, 4)
-        return StepResult(loss["loss"], loss["mse"], grad_exposure)
+        return StepResult(total_loss, loss["mse"], grad_exposure)
 
     def _image_buffers(self, height: int, width: int) -> tuple[Tensor, ...]:
         import torch
@@ -113,6 +124,19 @@ class CpuEngine:
                 torch.empty(shape),
             )
         return self._images[height, width]
+
+    def _geometry_buffers(
+        self, height: int, width: int, sensor: Tensor | None, outside: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Weighted depth, gradient of alpha and gradient of depth, None for each that is not needed."""
+        import torch
+
+        if sensor is None and outside is None:
+            return None, None, None
+        if (height, width) not in self._geometry:
+            self._geometry[height, width] = tuple(torch.empty(height, width) for _ in range(3))
+        depth, grad_alpha, grad_depth = self._geometry[height, width]
+        return (None, grad_alpha, None) if sensor is None else (depth, grad_alpha, grad_depth)
 
     def _gradient_buffers(self, splats: SplatOptimizer) -> dict[str, Tensor]:
         import torch

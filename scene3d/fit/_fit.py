@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scene3d._errors import FitError
@@ -60,6 +60,21 @@ class FitProgress:
     splats: int
     stage: str
     eta_seconds: float
+
+    @staticmethod
+    def preparing(stage: str, share: float) -> FitProgress:
+        """How work before the first step stands: what is done, and the share of it that is."""
+        return FitProgress(
+            step=0,
+            steps=None,
+            seconds=0.0,
+            budget_seconds=None,
+            iterations_per_second=0.0,
+            psnr=math.nan,
+            splats=0,
+            stage=f"{stage} {100 * share:.0f}%",
+            eta_seconds=math.nan,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +167,7 @@ class _Run:
         if saved is None:
             start = first_splats(
                 self.capture,
-                self.levels[0],
+                self.levels,
                 seed=self.seed,
                 budget=self.config.budget,
                 threads=threads,
@@ -176,10 +191,11 @@ class _Run:
                 f"The interrupted fit in {self.out} was made from other photos; resume it with the same capture, or "
                 "start again with --overwrite."
             )
-        if saved.config.sh_degree != self.config.sh_degree:
+        changed = saved.config.differences(self.config)
+        if changed:
             raise FitError(
-                f"The interrupted fit in {self.out} has spherical harmonics of degree {saved.config.sh_degree}, the "
-                f"configuration asks for {self.config.sh_degree}; resume with the same preset."
+                f"The interrupted fit in {self.out} was started with other settings ({changed}). Resume with the same "
+                "preset or --config; only steps and seconds may change."
             )
         if saved.seed != self.seed:
             raise FitError(
@@ -256,7 +272,8 @@ class _Run:
         self.mse = result.mse if self.mse == 0 else 0.95 * self.mse + 0.05 * result.mse
 
     def _control(self, now: Moment) -> None:
-        self.exposures.center()
+        if self.config.exposure:
+            self.exposures.center()
         if now.density:
             control_density(self.splats, self.stats, self.config, extent=self.extent, generator=self.generator)
             self.stats = DensityStats.zeros(len(self.splats), self.device)
@@ -281,7 +298,7 @@ class _Run:
         if self.rollbacks == 0:
             return now
         rates = {name: rate * 0.5**self.rollbacks for name, rate in now.rates.items()}
-        return Moment(now.level, now.sh_degree, rates, now.density, now.stage)
+        return replace(now, rates=rates)
 
     def _roll_back(self, photo: str) -> None:
         self.rollbacks += 1
@@ -303,19 +320,7 @@ class _Run:
 
     def _preparing(self, stage: str, share: float) -> None:
         if self.on_progress is not None:
-            self.on_progress(
-                FitProgress(
-                    step=0,
-                    steps=None,
-                    seconds=0.0,
-                    budget_seconds=None,
-                    iterations_per_second=0.0,
-                    psnr=math.nan,
-                    splats=0,
-                    stage=f"{stage} {100 * share:.0f}%",
-                    eta_seconds=math.nan,
-                )
-            )
+            self.on_progress(FitProgress.preparing(stage, share))
 
     def _report(self) -> None:
         if self.on_progress is None or self.seconds - self.last_report < REPORT_EVERY:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scene3d.capture._geometry import Poses, project, unproject
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,27 +65,29 @@ def _of_photo(points: NDArray[np.float64], target: Target) -> NDArray[np.float64
     from scipy.spatial import KDTree
 
     camera = target.camera
-    K = camera.K.double().numpy()
-    T = camera.T_world_cam.double().numpy()
-    local = (points - T[:3, 3]) @ T[:3, :3]
-    local = local[local[:, 2] > 1e-6]
-    pixels = local[:, :2] / local[:, 2:] * [K[0, 0], K[1, 1]] + [K[0, 2], K[1, 2]]
-    inside = ((pixels >= 0) & (pixels < [camera.width, camera.height])).all(axis=1)
+    poses = Poses.of([camera])
+    pixels, depth = project(poses, points, 0)
+    inside = (depth > 1e-6) & ((pixels >= 0) & (pixels < poses.sizes[0])).all(axis=1)
     if inside.sum() < FEWEST_PROJECTED:
         return np.zeros((0, 7))
-    pixels, depth = pixels[inside], local[inside, 2]
+    pixels, depth = pixels[inside], depth[inside]
     spacing = max(2.0, GRID * max(camera.width, camera.height))
     x, y = np.meshgrid(*(np.arange(0.5 * spacing, side, spacing) for side in (camera.width, camera.height)))
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     distance, nearest = (np.asarray(part) for part in KDTree(pixels).query(grid, k=NEIGHBOURS))
-    bare = distance[:, 0] > spacing
-    column, row = grid[bare].astype(int).T
-    if target.valid is not None:
-        seen = target.valid.numpy()[row, column] != 0
-        bare[np.nonzero(bare)[0][~seen]] = False
-        column, row = column[seen], row[seen]
+    column, row = grid.astype(int).T
+    bare = (distance[:, 0] > spacing) & _open(target)[row, column]
     z = depth[nearest[bare]].max(axis=1)
-    rays = np.stack([(grid[bare, 0] - K[0, 2]) / K[0, 0], (grid[bare, 1] - K[1, 2]) / K[1, 1], np.ones(len(z))], axis=1)
-    world = (rays * z[:, None]) @ T[:3, :3].T + T[:3, 3]
-    sigma = 0.5 * spacing * z / K[0, 0]
-    return np.concatenate([world, target.rgb.numpy()[row, column], sigma[:, None]], axis=1)
+    world = poses.centres[0] + unproject(poses, grid[bare], 0) * z[:, None]
+    sigma = 0.5 * spacing * z / poses.K[0, 0, 0]
+    return np.concatenate([world, target.rgb.numpy()[row[bare], column[bare]], sigma[:, None]], axis=1)
+
+
+def _open(target: Target) -> NDArray[np.bool_]:
+    """Pixels (H, W) that the photo shows and whose depth no sensor knows."""
+    pixels = np.ones((target.camera.height, target.camera.width), dtype=bool)
+    if target.valid is not None:
+        pixels &= target.valid.numpy() != 0
+    if target.depth is not None:
+        pixels &= target.depth.numpy() == 0
+    return pixels

@@ -1,7 +1,8 @@
-"""First splats: one per sparse point, as large as the gap to its neighbours.
+"""First splats: flat ones on the surfaces that a depth sensor saw, and one per sparse point.
 
-Points come with the capture, or are triangulated from matches when there are poses alone, or, when too little matches,
-lie at random within the frusta. What they leave bare is filled by `_gaps`.
+Sparse points come with the capture, or are triangulated from matches when it has none, or, when too little matches, lie
+at random within the frusta or within the silhouettes of an object. Those that sensor depth or silhouettes contradict
+are dropped. A splat is as large as the gap to its neighbours. What all of them leave bare is filled by `_gaps`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from typing import TYPE_CHECKING
 
 from scene3d._gaussians import Gaussians
 from scene3d.fit._gaps import GapPoints, fill_gaps
+from scene3d.fit._hull import has_silhouettes, hull_points, within_silhouettes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from scene3d.capture import Capture, PointCloud
+    from scene3d.capture._depth_points import DepthView, Surface
     from scene3d.fit._photos import Target
 
 __all__ = ["Start", "first_splats"]
@@ -24,6 +30,12 @@ FEWEST_POINTS = 500
 RANDOM_POINTS = 10_000
 GAP_SHARE = 0.2
 """Largest share of the budget that starts in the gaps between sparse points."""
+SURFACE_SHARE = 0.5
+"""Largest share of the budget that starts on surfaces of known depth; the rest grows where it is needed."""
+FLATNESS = 0.25
+"""Thickness of a splat on a surface relative to its width."""
+OPACITY = 0.5
+"""Opacity of a splat on a surface: it is certain that something is there."""
 
 
 @dataclass(frozen=True)
@@ -38,51 +50,161 @@ class Start:
 
 def first_splats(
     capture: Capture,
-    photos: Sequence[Target],
+    levels: Sequence[Sequence[Target]],
     *,
     seed: int,
     budget: int,
     threads: int,
     progress: Callable[[str, float], None],
 ) -> Start:
-    """Splats at the capture's points, triangulated when it has none; held-out photos are not looked at."""
-    from scene3d.capture import random_points_in_frusta, triangulate
+    """Splats at what depth and the capture's points say; points are triangulated when it has none.
 
+    Args:
+        capture: Posed photos; held-out ones are not looked at.
+        levels: Training photos, coarse first.
+        seed: Seed of what is drawn.
+        budget: Most splats.
+        threads: Threads for matching.
+        progress: Told the stage and its share.
+    """
+    from scene3d.capture import random_points_in_frusta
+    from scene3d.capture._depth_points import confirmed
+
+    views = _depth_views(levels[1])
+    surface, known = _surface(views, budget, seed)
     notes: list[str] = []
+    if len(surface.points):
+        where = f"known and believed in {100 * known:.0f} % of the pixels"
+        notes.append(f"{len(surface.points)} points come from sensor depth, {where}.")
     seen = replace(capture, views=capture.split()[0])
-    cloud = capture.points
-    if cloud is None or len(cloud.points) < FEWEST_POINTS:
-        cloud = triangulate(seen, threads=threads, progress=progress)
-        notes.append(f"{len(cloud.points)} points were triangulated from matches between the photos.")
-    if len(cloud.points) < FEWEST_POINTS:
+    cloud = _sparse(seen, threads, progress, notes)
+    if has_silhouettes(levels[-1]):
+        cloud = _cut_out(cloud, surface, levels[-1], seed, notes)
+    elif len(cloud.points) + len(surface.points) < FEWEST_POINTS:
         cloud = random_points_in_frusta(seen, RANDOM_POINTS, seed)
         notes.append("Too few points could be matched; fitting starts from random points within the views.")
-    gaps = fill_gaps(cloud, photos, most=round(GAP_SHARE * budget), seed=seed)
-    return _from_cloud(cloud, gaps, seed=seed, budget=budget, notes=tuple(notes))
+    if len(surface.points):
+        cloud = _some(cloud, confirmed(cloud.points, views))
+    gaps = fill_gaps(_together(surface, cloud), levels[0], most=round(GAP_SHARE * budget), seed=seed)
+    return _start(surface, cloud, gaps, seed=seed, budget=budget, notes=tuple(notes))
 
 
-def _from_cloud(cloud: PointCloud, fill: GapPoints, *, seed: int, budget: int, notes: tuple[str, ...]) -> Start:
+def _depth_views(photos: Sequence[Target]) -> list[DepthView]:
+    from scene3d.capture._depth_points import DepthView
+
+    return [DepthView(p.camera, p.rgb.numpy(), p.depth.numpy()) for p in photos if p.depth is not None]
+
+
+def _surface(views: Sequence[DepthView], budget: int, seed: int) -> tuple[Surface, float]:
+    """What sensor depth shows, and the share of its pixels in which it is known."""
+    import numpy as np
+
+    from scene3d.capture._depth_points import fused_surface
+
+    known = sum(float((view.depth > 0).mean()) for view in views) / max(len(views), 1)
+    surface = fused_surface(views, most=round(SURFACE_SHARE * budget), seed=seed)
+    return (surface, known) if len(surface.points) >= FEWEST_POINTS else (surface[np.zeros(0, np.int64)], 0.0)
+
+
+def _sparse(capture: Capture, threads: int, progress: Callable[[str, float], None], notes: list[str]) -> PointCloud:
+    """The capture's own points or triangulated ones.
+
+    Points from matches are worth their time beside depth as well: they mark where there is texture, which is where
+    many small splats are needed.
+    """
+    from scene3d.capture import triangulate
+
+    if capture.points is not None and len(capture.points.points) >= FEWEST_POINTS:
+        return capture.points
+    cloud = triangulate(capture, threads=threads, progress=progress)
+    notes.append(f"{len(cloud.points)} points were triangulated from matches between the photos.")
+    return cloud
+
+
+def _cut_out(cloud: PointCloud, surface: Surface, photos: Sequence[Target], seed: int, notes: list[str]) -> PointCloud:
+    """Only points within all silhouettes of the object; drawn there when hardly any are."""
+    kept = within_silhouettes(cloud.points, photos)
+    if kept.sum() + len(surface.points) >= FEWEST_POINTS:
+        return _some(cloud, kept)
+    hull = hull_points(photos, RANDOM_POINTS, seed)
+    if len(hull.points) < FEWEST_POINTS:
+        return cloud  # Silhouettes that contradict each other; fitting has to find out.
+    notes.append("Fitting starts from random points within the silhouettes of the object.")
+    return hull
+
+
+def _some(cloud: PointCloud, kept: NDArray[np.bool_]) -> PointCloud:
+    from scene3d.capture import PointCloud
+
+    return PointCloud(cloud.points[kept], cloud.colors[kept])
+
+
+def _together(surface: Surface, cloud: PointCloud) -> PointCloud:
+    import numpy as np
+
+    from scene3d.capture import PointCloud
+
+    if not len(surface.points):
+        return cloud
+    colors = (255.0 * surface.colors).round().astype(np.uint8)
+    return PointCloud(np.concatenate([surface.points, cloud.points]), np.concatenate([colors, cloud.colors]))
+
+
+def _start(
+    surface: Surface, cloud: PointCloud, fill: GapPoints, *, seed: int, budget: int, notes: tuple[str, ...]
+) -> Start:
     import numpy as np
     import torch
-    from scipy.spatial import KDTree
 
     points, colors = cloud.points, cloud.colors
-    room = budget - len(fill.points)
+    room = budget - len(fill.points) - len(surface.points)
     if len(points) > room:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), room, replace=False))
         points, colors = points[chosen], colors[chosen]
-    distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    everything = np.concatenate([surface.points, points])
+    distance = np.linalg.norm(everything - np.median(everything, axis=0), axis=1)
     extent = float(np.mean(distance[distance <= np.quantile(distance, 0.99)]))
-    gaps = KDTree(points).query(points, k=4, workers=-1)[0][:, 1:].mean(axis=1)
-    gaps = np.clip(gaps, 1e-4 * extent, np.quantile(gaps, 0.99))
-    splats = Gaussians.from_points(
+    gaps = _gaps_between(everything)
+    gaps = np.clip(gaps, 1e-4 * extent, np.quantile(gaps, 0.99)).astype(np.float32)
+    sparse = Gaussians.from_points(
         torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)),
         # Off black: a colour of exactly zero sits on the kink of the renderer's max(0, colour).
         torch.from_numpy(colors.astype(np.float32) / 255.0).clamp(0.01, 0.99),
-        sigma=torch.from_numpy(gaps.astype(np.float32)),
+        sigma=torch.from_numpy(gaps[len(surface.points) :]),
         opacity=0.1,
     )
     behind = Gaussians.from_points(
         torch.from_numpy(fill.points), torch.from_numpy(fill.colors), sigma=torch.from_numpy(fill.sigma), opacity=0.1
     )
-    return Start(Gaussians.cat([splats, behind]), extent, notes)
+    parts = [sparse, behind]
+    if len(surface.points):
+        parts.insert(0, _flat_splats(surface, gaps[: len(surface.points)]))
+    return Start(Gaussians.cat(parts), extent, notes)
+
+
+def _gaps_between(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean distance of each point to its three nearest neighbours, shape (M,)."""
+    from scipy.spatial import KDTree
+
+    return KDTree(points).query(points, k=4, workers=-1)[0][:, 1:].mean(axis=1)  # type: ignore[index]
+
+
+def _flat_splats(surface: Surface, gaps: NDArray[np.float32]) -> Gaussians:
+    """Discs that lie in the surface: their local z axis is its normal."""
+    import math
+
+    import torch
+
+    splats = Gaussians.from_points(
+        torch.from_numpy(surface.points),
+        torch.from_numpy(surface.colors).clamp(0.01, 0.99),
+        sigma=torch.from_numpy(gaps),
+        opacity=OPACITY,
+    )
+    normal = torch.from_numpy(surface.normals)
+    # A disc has no sides: turned to the upper half, the quaternion from z to the normal never degenerates.
+    normal = torch.where(normal[:, 2:] < 0, -normal, normal)
+    quats = torch.stack([1 + normal[:, 2], -normal[:, 1], normal[:, 0], torch.zeros(len(normal))], dim=1)
+    splats.quats[:] = torch.nn.functional.normalize(quats, dim=1)
+    splats.scales[:, 2] += math.log(FLATNESS)
+    return splats

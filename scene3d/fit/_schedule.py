@@ -26,6 +26,10 @@ class Moment:
     """Whether the number of splats may change."""
     stage: str
     """Name for the progress bar."""
+    depth_weight: float = 0.0
+    """Weight of sensor depth."""
+    alpha_weight: float = 0.0
+    """Weight of the masks of an object."""
 
 
 def moment(config: FitConfig, share: float, extent: float) -> Moment:
@@ -45,4 +49,5 @@ def moment(config: FitConfig, share: float, extent: float) -> Moment:
     }
     reduction = LEVELS[level]
     stage = "fitting" if reduction == 1 else f"fitting 1/{reduction}"
-    return Moment(level, degree, rates, share < config.density_until, stage)
+    density = share < config.density_until
+    return Moment(level, degree, rates, density, stage, config.depth_weight, config.alpha_weight)

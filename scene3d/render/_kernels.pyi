@@ -85,6 +85,14 @@ class _Loss(TypedDict):
     grad_exposure: list[float]
     """Gradient of the colour map, 12 numbers, rows of (3, 4)."""
 
+class _GeometryLoss(TypedDict):
+    loss: float
+    """Both parts with their weights."""
+    depth: float
+    """Huber of the relative depth error, summed over pixels, per valid pixel."""
+    alpha: float
+    """Absolute error of alpha, summed over pixels, per valid pixel."""
+
 def forward(
     call: Call, state: State, rgb: _Array, alpha: _Array, depth: _Array | None, features: _Array | None
 ) -> None:
@@ -176,6 +184,36 @@ def loss(
         ssim_weight: Weight w of 1 - SSIM; L1 has the rest.
         grad_rgb: Written: gradient of the loss, shape (H, W, 3).
         error: Written: mean absolute error of each pixel, shape (H, W), or None.
+    """
+
+def geometry_loss(
+    alpha: _Array,
+    depth: _Array | None,
+    sensor_depth: _Array | None,
+    valid: _Array | None,
+    outside: _Array | None,
+    depth_weight: float,
+    alpha_weight: float,
+    noise: float,
+    grad_alpha: _Array,
+    grad_depth: _Array | None,
+) -> _GeometryLoss:
+    """Compare rendered depth and alpha with sensor depth and an object's mask, and differentiate.
+
+    ``depth``, ``sensor_depth`` and ``grad_depth`` are given together or not at all.
+
+    Args:
+        alpha: Rendered alpha, shape (H, W).
+        depth: Rendered sum of w z [m], shape (H, W); None without sensor depth.
+        sensor_depth: Depth along the camera's z axis [m], 0 where unknown, shape (H, W), or None.
+        valid: Pixels whose colour counts, uint8, shape (H, W); None when all do. Their number divides the sums.
+        outside: Pixels that must be transparent, uint8, shape (H, W); other valid ones must then be opaque. None leaves
+            alpha free.
+        depth_weight: Weight of the Huber of the relative depth error.
+        alpha_weight: Weight of the absolute error of alpha.
+        noise: Relative depth error below which the Huber is quadratic, positive.
+        grad_alpha: Written: gradient of the loss, shape (H, W).
+        grad_depth: Written: gradient of the loss with respect to ``depth``, shape (H, W), or None.
     """
 
 def adam(

@@ -42,6 +42,10 @@ class ImageMetrics:
     """PSNR [dB] after a per-image affine colour fit."""
     held_out: bool
     """True when the photo was kept out of fitting."""
+    depth_error: float | None = None
+    """Median distance of the rendered from the sensor's depth [m]; None where there is no sensor depth."""
+    depth_error_p90: float | None = None
+    """Its 90th percentile [m]."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class Metrics:
     """What the figures leave unsaid; often empty."""
     images: tuple[ImageMetrics, ...]
     """Measured images sorted by name."""
+    depth_error: float | None = None
+    """Median over the held-out images of their median depth errors [m]; None without sensor depth."""
+    depth_error_p90: float | None = None
+    """The same of their 90th percentiles [m]."""
 
     @property
     def held_out(self) -> tuple[ImageMetrics, ...]:
@@ -97,10 +105,14 @@ class Comparison:
     """Photo, sRGB in [0, 1], shape (H, W, 3)."""
     valid: Tensor
     """Pixels that count, bool, shape (H, W)."""
+    depth: Tensor | None = None
+    """Sensor depth [m], 0 where unknown, shape (H, W); None without a sensor."""
 
 
 def compare(splats: Gaussians, view: SceneView, capture: Capture) -> Comparison:
     """Render one view on the device of the splats and load its photo at the same size.
+
+    Where a mask of mode ``alpha`` says that nothing of the subject is, the photo counts as black, as renders are there.
 
     Raises:
         CaptureError: The photo is gone from the capture or cannot be decoded any more.
@@ -117,11 +129,15 @@ def compare(splats: Gaussians, view: SceneView, capture: Capture) -> Comparison:
     photo = source.load(max(view.camera.width, view.camera.height))
     with torch.no_grad():
         frame = render(splats, _at_size(view.camera, photo.rgb.shape).to(splats.means.device, splats.means.dtype))
+    rgb = torch.tensor(photo.rgb).float() / 255
+    if photo.outside is not None:
+        rgb[torch.tensor(photo.outside)] = 0.0
     return Comparison(
         view.name,
         Frame(frame.rgb.cpu(), frame.alpha.cpu(), frame.depth.cpu()),
-        torch.tensor(photo.rgb).float() / 255,
+        rgb,
         torch.tensor(photo.valid),
+        None if photo.depth is None or not capture.metric else torch.tensor(photo.depth),
     )
 
 
@@ -163,6 +179,8 @@ def evaluate(
         height=max(view.camera.height for view in chosen),
         note=_note(views, held_out, training),
         images=images,
+        depth_error=_median([image.depth_error for image in held_out or training]),
+        depth_error_p90=_median([image.depth_error_p90 for image in held_out or training]),
     )
 
 
@@ -175,13 +193,30 @@ def _choose(views: Sequence[SceneView]) -> list[SceneView]:
 
 def _measure(pair: Comparison, held_out: bool) -> ImageMetrics:
     images = (pair.frame.rgb, pair.photo, pair.valid)
+    depth = _depth_error(pair)
     return ImageMetrics(
         name=pair.name,
         psnr=round(psnr(*images), 4),
         ssim=round(ssim(*images), 4),
         psnr_cc=round(psnr_cc(*images), 4),
         held_out=held_out,
+        depth_error=None if depth is None else round(depth[0], 5),
+        depth_error_p90=None if depth is None else round(depth[1], 5),
     )
+
+
+def _depth_error(pair: Comparison) -> tuple[float, float] | None:
+    """Median and 90th percentile of |rendered - sensor depth| [m] over all pixels with sensor depth.
+
+    Pixels where the render shows nothing count with their whole depth, so that holes are no way to a good figure.
+    """
+    if pair.depth is None:
+        return None
+    known = (pair.depth > 0) & pair.valid
+    if not known.any():
+        return None
+    error = (pair.frame.depth - pair.depth)[known].abs()
+    return float(error.median()), float(error.quantile(0.9))
 
 
 def _at_size(camera: Camera, shape: tuple[int, ...]) -> Camera:
@@ -191,6 +226,11 @@ def _at_size(camera: Camera, shape: tuple[int, ...]) -> Camera:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 4) if values else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return round(known[len(known) // 2], 5) if known else None
 
 
 def _note(views: Sequence[SceneView], held_out: Sequence[ImageMetrics], training: Sequence[ImageMetrics]) -> str:

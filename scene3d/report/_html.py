@@ -75,6 +75,8 @@ def _tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
         ]
     if metrics.train_psnr is not None:
         tiles.append((f"{metrics.train_psnr:.2f} dB", "PSNR, fitted photos", "far above held-out: overfitted"))
+    if metrics.depth_error is not None:
+        tiles.append((f"{1000 * metrics.depth_error:.0f} mm", "depth error", "median, against the sensor"))
     tiles.append((f"{metrics.splats:,}", "splats", ""))
     tiles.append((f"{metrics.seconds:.0f} s", "fitting", f"{metrics.steps:,} steps on {escape(metrics.device)}"))
     return tiles

@@ -99,7 +99,7 @@ def _capture(name: str, quick: bool, fresh: bool) -> Path:
 
 def _solve_poses(photos: Path, folder: Path, quick: bool) -> dict[str, Any]:
     small = ("--longest-side", "480", "--first", "16") if quick else ()
-    output, _, peak = _run([sys.executable, Path(__file__).with_name("_sfm.py"), photos, folder, *small])
+    output, _, peak = run_command([sys.executable, Path(__file__).with_name("_sfm.py"), photos, folder, *small])
     return {**json.loads(output.splitlines()[-1]), "peak_mib": peak}
 
 
@@ -108,7 +108,7 @@ def reconstruct(run: Run, capture: Path, folder: Path) -> dict[str, Any]:
     out = folder / run.name
     budget = () if run.seconds is None else ("--seconds", f"{run.seconds:g}")
     command = [Path(sys.executable).with_name("scene3d"), "reconstruct", capture, "--out", out, *budget]
-    output, wall, peak = _run([*command, "--overwrite", "--json"])
+    output, wall, peak = run_command([*command, "--overwrite", "--json"])
     document = json.loads(output)
     if document["interrupted"]:
         sys.exit(f"{run.name} was interrupted.")
@@ -126,7 +126,7 @@ def reconstruct(run: Run, capture: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _run(command: list[str | Path]) -> tuple[str, float, int]:
+def run_command(command: list[str | Path]) -> tuple[str, float, int]:
     """Standard output, wall seconds and peak resident memory [MiB] of a process that must succeed."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)

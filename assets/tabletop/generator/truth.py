@@ -114,7 +114,7 @@ def write_yaml(out: Path, bodies: list[Body]) -> None:
     )
 
 
-def write_transforms(out: Path, poses: list[np.ndarray], depth_every: int) -> None:
+def write_transforms(out: Path, bodies: list[Body], poses: list[np.ndarray], depth_every: int) -> None:
     """transforms.json after nerfstudio: camera-to-world, OpenGL camera axes, here metric and with Z up."""
     frames = []
     for k, pose in enumerate(poses, 1):
@@ -137,5 +137,6 @@ def write_transforms(out: Path, poses: list[np.ndarray], depth_every: int) -> No
         "metric": True,
         "up": "z",
         "depth_unit_scale_factor": 0.001,
+        "instance_names": {str(body.instance): body.name for body in bodies},
     }
     (out / "transforms.json").write_text(json.dumps(head | {"frames": frames}, indent=1) + "\n")

@@ -7,6 +7,7 @@
 
 #include "adam.h"
 #include "bin.h"
+#include "geometry_loss.h"
 #include "loss.h"
 #include "project_gradient.h"
 
@@ -58,7 +59,7 @@ static double peak(int iterations) {
 }
 
 const KernelTable table = {SCENE3D_STRING(SCENE3D_ISA), forward, backward, loss,
-                           adam, penalize, collect, peak};
+                           geometry_loss, adam, penalize, collect, peak};
 
 }  // namespace SCENE3D_ISA
 }  // namespace scene3d

@@ -97,6 +97,22 @@ struct LossOutput {
   double loss, l1, ssim, mse;  // Means over valid pixels; mse is of the clamped colours.
 };
 
+struct GeometryLossInput {
+  int width, height;
+  const float* alpha;         // (H, W)
+  const float* depth;         // (H, W) sum of w z; null without sensor depth.
+  const float* sensor_depth;  // (H, W) camera z, 0 where unknown; may be null.
+  const uint8_t* valid;       // (H, W) pixels whose colour counts; may be null.
+  const uint8_t* outside;     // (H, W) pixels that must be transparent; may be null, then alpha is free.
+  float depth_weight, alpha_weight, noise;
+};
+
+struct GeometryLossOutput {
+  float* grad_alpha;  // (H, W)
+  float* grad_depth;  // (H, W) may be null.
+  double loss, depth, alpha;  // The whole, and its two parts before their weights.
+};
+
 struct AdamGroup {
   int width;  // Floats per row.
   float *param, *first, *second;
@@ -110,6 +126,7 @@ struct KernelTable {
   void (*backward)(const Splats&, const View&, const float* features, int feature_count, State&, const Images&,
                    const ImageGradients&, const SplatGradients&);
   void (*loss)(const LossInput&, LossOutput&);
+  void (*geometry_loss)(const GeometryLossInput&, GeometryLossOutput&);
   void (*adam)(const int32_t* ids, int count, int32_t* steps, const AdamGroup* groups, int group_count, float beta1,
                float beta2, float eps);
   void (*penalize)(const int32_t* ids, int count, const float* logits, const float* log_scales, float opacity_weight,

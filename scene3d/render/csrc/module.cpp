@@ -232,6 +232,38 @@ nb::dict loss(Floats rgb, Floats target, std::optional<Array<const uint8_t>> val
   return result;
 }
 
+nb::dict geometry_loss(Floats alpha, OptionalFloats depth, OptionalFloats sensor_depth,
+                       std::optional<Array<const uint8_t>> valid, std::optional<Array<const uint8_t>> outside,
+                       float depth_weight, float alpha_weight, float noise, Out grad_alpha, OptionalOut grad_depth) {
+  if (alpha.ndim() != 2) throw nb::value_error("alpha must have shape (H, W).");
+  const size_t h = alpha.shape(0), w = alpha.shape(1);
+  expect(grad_alpha, "grad_alpha", {h, w});
+  if (depth.has_value() != sensor_depth.has_value() || depth.has_value() != grad_depth.has_value())
+    throw nb::value_error("depth, sensor_depth and grad_depth go together.");
+  if (depth.has_value()) {
+    expect(*depth, "depth", {h, w});
+    expect(*sensor_depth, "sensor_depth", {h, w});
+    expect(*grad_depth, "grad_depth", {h, w});
+  }
+  if (valid.has_value()) expect(*valid, "valid", {h, w});
+  if (outside.has_value()) expect(*outside, "outside", {h, w});
+  if (!(noise > 0)) throw nb::value_error("noise must be positive.");
+  const GeometryLossInput in{static_cast<int>(w), static_cast<int>(h), alpha.data(), pointer(depth),
+                             pointer(sensor_depth), pointer(valid), pointer(outside), depth_weight, alpha_weight, noise};
+  GeometryLossOutput out{};
+  out.grad_alpha = grad_alpha.data();
+  out.grad_depth = pointer(grad_depth);
+  {
+    nb::gil_scoped_release unlocked;
+    current()->geometry_loss(in, out);
+  }
+  nb::dict result;
+  result["loss"] = out.loss;
+  result["depth"] = out.depth;
+  result["alpha"] = out.alpha;
+  return result;
+}
+
 using Ids = Array<const int32_t>;
 
 void check_ids(const Ids& ids, size_t n) {
@@ -310,6 +342,9 @@ NB_MODULE(_kernels, m) {
         "ids"_a.noconvert().none(), "body_R"_a.noconvert().none(), "body_t"_a.noconvert().none(), "compact"_a);
   m.def("loss", &loss, "rgb"_a.noconvert(), "target"_a, "valid"_a.none(), "exposure"_a.none(), "ssim_weight"_a, "grad_rgb"_a.noconvert(),
         "error"_a.noconvert().none());
+  m.def("geometry_loss", &geometry_loss, "alpha"_a, "depth"_a.none(), "sensor_depth"_a.none(), "valid"_a.none(),
+        "outside"_a.none(), "depth_weight"_a, "alpha_weight"_a, "noise"_a, "grad_alpha"_a.noconvert(),
+        "grad_depth"_a.noconvert().none());
   m.def("adam", &adam, "ids"_a, "steps"_a.noconvert(), "groups"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "eps"_a = 1e-15f);
   m.def("penalize", &penalize, "ids"_a, "opacities"_a.noconvert(), "scales"_a.noconvert(), "opacity_weight"_a, "scale_weight"_a,
         "grad_opacities"_a.noconvert(), "grad_scales"_a.noconvert());

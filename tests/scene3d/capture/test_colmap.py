@@ -11,6 +11,7 @@ from PIL import Image
 
 from scene3d._errors import CaptureError
 from scene3d.capture import read_capture
+from scene3d.capture._colmap import read_colmap
 
 WIDTH, HEIGHT = 32, 24
 
@@ -88,9 +89,43 @@ def test_absent_images_and_reduced_copies(tmp_path: Path) -> None:
     assert "images_2" in capture.notes[1]
 
 
-def test_fisheye_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CaptureError, match="OPENCV_FISHEYE are not read yet"):
-        read_capture(write(tmp_path, model("OPENCV_FISHEYE")))
+@pytest.mark.parametrize("kind", ["SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "OPENCV_FISHEYE"])
+def test_fisheyes_project_as_colmap_does(tmp_path: Path, kind: str) -> None:
+    import cv2
+
+    reconstruction = model(kind)
+    view = read_capture(write(tmp_path, reconstruction)).views[0]
+    rays = np.array([[0.1, -0.2, 1.0], [-1.3, 0.25, 1.0], [0.0, 0.0, 1.0]])
+    expected = reconstruction.cameras[1].img_from_cam(rays)
+    assert expected is not None
+    projected, _ = cv2.fisheye.projectPoints(
+        rays[:, None], np.zeros(3), np.zeros(3), view.camera.K.double().numpy(), np.array(view.distortion)
+    )
+    assert view.projection == "fisheye"
+    assert np.allclose(projected[:, 0], expected, atol=1e-4)
+
+
+def test_other_cameras_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="cameras of kind FOV are not read yet, only SIMPLE_PINHOLE"):
+        read_capture(write(tmp_path, model("FOV")))
+
+
+@pytest.mark.parametrize("photos", ["images", "images_2", "."])
+def test_masks(tmp_path: Path, photos: str) -> None:
+    write(tmp_path, model())
+    for i in range(1, 5):
+        (tmp_path / photos).mkdir(exist_ok=True)
+        (tmp_path / "images" / f"{i}.png").rename(tmp_path / photos / f"{i}.png")
+    (tmp_path / "masks").mkdir()
+    for i in (1, 2, 3):
+        Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "masks" / f"{i}.png.png")
+    capture = read_colmap(tmp_path, mask_mode="alpha")
+    assert [view.mask and view.mask.name for view in capture.views] == ["1.png.png", "2.png.png", "3.png.png", None]
+    assert {view.mask_mode for view in capture.views} == {"alpha"}
+    assert "3 of 4 photos have masks; the others count whole." in capture.notes
+    Image.new("L", (8, 8)).save(tmp_path / "masks" / "2.png.png")
+    with pytest.raises(CaptureError, match=r"2\.png\.png is 8x8 pixels, but its photo 2\.png is 32x24"):
+        read_colmap(tmp_path)
 
 
 def test_no_images_and_too_few(tmp_path: Path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from scene3d._camera import Camera
 from scene3d._errors import CaptureError
 from scene3d.capture import View
+from scene3d.capture._decode import decode_upright, image_size
 
 CX, CY, FOCAL = 43.0, 31.0, 70.0
 
@@ -123,3 +125,116 @@ def test_damaged_files(tmp_path: Path) -> None:
             view(path).load()
     with pytest.raises(CaptureError, match="does not exist"):
         view(tmp_path / "absent.jpg").load()
+
+
+# Orientation.
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_eight_orientations(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3))
+    path = save(tmp_path / "a.png", pixels, exif=exif)
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(decode_upright(path), upright)
+    height, width = upright.shape[:2]
+    always = replace(view(path, width, height), upright=True)
+    assert np.array_equal(always.load().rgb, upright)
+    assert image_size(path) == (80, 60)
+    if orientation in (2, 3, 4):  # The size does not tell, so only the view can.
+        assert np.array_equal(view(path).load().rgb, pixels)
+    if orientation > 4:
+        with pytest.raises(CaptureError, match=r"a\.png is 60x80 pixels, but its camera is 80x60"):
+            replace(view(path), upright=True).load()
+
+
+@pytest.mark.parametrize("value", [0, 9, 77])
+def test_an_orientation_that_means_nothing_is_ignored(tmp_path: Path, value: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    path = save(tmp_path / "a.jpg", np.zeros((60, 80, 3)), exif=exif)
+    assert decode_upright(path).shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_reduced_upright_pixels(tmp_path: Path, suffix: str, tabletop: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    with Image.open(tabletop / "images" / "0001.jpg") as image:
+        image.save(tmp_path / f"a{suffix}", exif=exif, quality=95)
+        truth = np.rot90(np.asarray(image.resize((100, 75), Image.Resampling.BOX)))
+    small = decode_upright(tmp_path / f"a{suffix}", 100)
+    assert small.shape == (100, 75, 3)
+    assert np.abs(small.astype(int) - truth).mean() < 4
+    assert decode_upright(tmp_path / f"a{suffix}", 5000).shape == (640, 480, 3)
+
+
+# Kinds of files.
+
+
+def test_sixteen_bits_a_pixel(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (60, 80)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert np.array_equal(view(tmp_path / "a.png").load().rgb[..., 0], np.round(values / 257))
+    Image.fromarray(values.astype(np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(CaptureError, match="its pixels are no 8-bit or 16-bit colours"):
+        view(tmp_path / "a.tif").load()
+
+
+def test_cmyk_palette_and_portrait_mode(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (80, 60), (200, 40, 90))
+    picture.convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    picture.convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "a.png")
+    # Phones put depth or the other eye into the second picture of an MPO.
+    picture.save(tmp_path / "a.mpo", save_all=True, append_images=[Image.new("RGB", (40, 30))], quality=95)
+    for name in ("a.jpg", "a.png", "a.mpo"):
+        assert np.abs(view(tmp_path / name).load().rgb.astype(int) - (200, 40, 90)).max() < 4, name
+    (tmp_path / "a.mpo").rename(tmp_path / "portrait.jpg")
+    assert decode_upright(tmp_path / "portrait.jpg", 20).shape == (15, 20, 3)
+
+
+def test_animations_are_no_photos(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (80, 60), (i, 0, 0)) for i in (0, 90, 200)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(CaptureError, match=r"a\.webp is an animation of 3 pictures\. Give single photos"):
+        view(tmp_path / "a.webp").load()
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    """Every pixel black and a good PNG, 60 KB long: decoded it would take 1.2 GB."""
+    import struct
+    import zlib
+
+    side = 20_000
+    packer = zlib.compressobj(9)
+    body = b"".join(packer.compress(bytes((side + 7) // 8 + 1) * 100) for _ in range(side // 100)) + packer.flush()
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    assert path.stat().st_size < 100_000
+    for read in (lambda: view(path, side, side).load(), lambda: decode_upright(path, 100), lambda: image_size(path)):
+        with pytest.raises(
+            CaptureError, match=r"bomb\.png says it has more than 178 million pixels\. Reduce the photo"
+        ):
+            read()
+
+
+def test_large_phone_photos_do_not_warn(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("1", (10_000, 9_000)).save(path)  # 90 megapixels; Pillow warns from 89 on, and warnings are errors here.
+    assert image_size(path) == (10_000, 9_000)
+
+
+def test_not_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_text("no picture")
+    with pytest.raises(CaptureError, match=r"a\.jpg cannot be decoded \(it is damaged, or no kind of image"):
+        decode_upright(path)
+    with pytest.raises(CaptureError, match="cannot be decoded"):
+        decode_upright(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from scene3d._errors import CaptureError, FileFormatError
 from scene3d.capture import read_capture
@@ -53,6 +56,97 @@ def test_extensions_metric_and_the_file_itself(document: Document, write: Write)
     capture = read_capture(write(document | {"metric": True}) / "transforms.json")
     assert capture.metric
     assert capture.views[0].name == "images/0.png"
+
+
+@pytest.mark.parametrize(
+    ("written", "up"),
+    [
+        ("z", (0, 0, 1)),
+        ("-Y", (0, -1, 0)),
+        ("+x", (1, 0, 0)),
+        ([0, 3, 4], (0, 0.6, 0.8)),
+        (None, None),
+    ],
+)
+def test_up(document: Document, write: Write, written: object, up: tuple[float, ...] | None) -> None:
+    assert read_capture(write(document | {"up": written})).up == up
+
+
+def test_what_other_programs_did_to_the_poses_is_left_alone(document: Document, write: Write) -> None:
+    plain = read_capture(write(document)).views[1].camera.T_world_cam
+    document |= {"applied_transform": [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]], "applied_scale": 3.0}
+    document |= {"orientation_override": "none", "train_filenames": []}
+    assert (read_capture(write(document)).views[1].camera.T_world_cam == plain).all()
+
+
+@pytest.mark.parametrize("key", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}])
+def test_fisheye(document: Document, write: Write, key: Document) -> None:
+    views = read_capture(write(document | key | {"k1": 0.1, "k4": 0.02, "p1": 0.5})).views
+    assert [(view.projection, view.distortion) for view in views] == [("fisheye", (0.1, 0, 0, 0.02))] * 4
+    # A fisheye without coefficients still bends.
+    assert read_capture(write(document | key)).views[0].distortion == (0, 0, 0, 0)
+    assert read_capture(write(document)).views[0].projection == "opencv"
+
+
+def _with_depths(document: Document, write: Write, value: float, ending: str = ".png") -> Path:
+    for i, frame in enumerate(document["frames"]):
+        frame["depth_file_path"] = f"depths/{i}{ending}"
+    folder = write(document)
+    (folder / "depths").mkdir(exist_ok=True)
+    for i in range(4):
+        if ending == ".png":
+            Image.fromarray(np.full((12, 16), value, dtype=np.uint16)).save(folder / "depths" / f"{i}.png")
+        else:
+            np.save(folder / "depths" / f"{i}.npy", np.full((12, 16, 1), value, dtype=np.float32))
+    return folder
+
+
+@pytest.mark.parametrize(("ending", "unit", "value"), [(".png", None, 1500), (".png", 2e-4, 7500), (".npy", 1.0, 1.5)])
+def test_depths(document: Document, write: Write, ending: str, unit: float | None, value: float) -> None:
+    keys = {"metric": True, "depth_unit_scale_factor": unit}
+    folder = _with_depths(document | keys, write, value, ending)
+    depth = read_capture(folder).views[2].depth
+    assert depth is not None
+    assert depth.path == folder / "depths" / f"2{ending}"
+    assert depth.unit == (unit or 1e-3)
+    (folder / "depths" / f"1{ending}").unlink()
+    capture = read_capture(folder)
+    assert [view.depth is not None for view in capture.views] == [True, False, True, True]
+    assert capture.notes == ("1 of 4 photos have no depth map; their colour alone is used.",)
+
+
+@pytest.mark.parametrize(
+    ("ending", "unit", "value", "message"),
+    [
+        (".png", 1.0, 1500, "read as metres, which makes their median 1.5e.03 m. The values look like millimetres"),
+        (".npy", None, 1.5, "The values look like metres: .* a 'depth_unit_scale_factor' of 1 in"),
+        (".npy", 0.5, 1e9, "read as units of 0.5 m, .* The values fit no usual unit"),
+        (".png", None, 0, "know no depth"),
+    ],
+)
+def test_depths_of_another_unit(
+    document: Document, write: Write, ending: str, unit: float | None, value: float, message: str
+) -> None:
+    folder = _with_depths(document | {"metric": True, "depth_unit_scale_factor": unit}, write, value, ending)
+    with pytest.raises(CaptureError, match=message):
+        read_capture(folder)
+
+
+def test_without_scale_any_unit_may_be_right(document: Document, write: Write) -> None:
+    capture = read_capture(_with_depths(document | {"depth_unit_scale_factor": 1.0}, write, 1500))
+    assert (capture.metric, capture.scale_source) == (False, "")
+    assert read_capture(write(document | {"metric": True})).scale_source == "capture"
+
+
+def test_depths_that_execute_or_fill_the_memory(document: Document, write: Write) -> None:
+    folder = _with_depths(document, write, 1.5, ".npy")
+    np.save(folder / "depths" / "0.npy", np.array([[{}]]), allow_pickle=True)
+    with pytest.raises(CaptureError, match=r"0\.npy cannot be decoded"):
+        read_capture(folder)
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000), }".ljust(117) + "\n"
+    (folder / "depths" / "0.npy").write_bytes(b"\x93NUMPY\x01\x00" + bytes([118, 0]) + header.encode())
+    with pytest.raises(CaptureError, match=r"0\.npy (cannot be decoded|says it holds)"):
+        read_capture(folder)
 
 
 def test_absent_frames_are_dropped_with_a_count(document: Document, write: Write) -> None:
@@ -120,9 +214,17 @@ def _remove(*keys: str) -> Callable[[Document], Any]:
         (lambda d: d.update(fl_x=-30.0), "focal lengths are -30"),
         (lambda d: d.update(w=-32), "w and h are -32"),
         (lambda d: (_remove("fl_x", "fl_y")(d), d.update(camera_angle_x=4.0)), "between 0 and pi"),
-        (lambda d: d.update(camera_model="OPENCV_FISHEYE"), "OPENCV_FISHEYE are not read yet"),
-        (lambda d: d.update(is_fisheye=True), "fisheye or orthographic"),
-        (lambda d: d.update(k4=0.1), "fourth radial term"),
+        (lambda d: d.update(camera_model="EQUIRECTANGULAR"), "EQUIRECTANGULAR are not read yet"),
+        (lambda d: d.update(ortho=True), "orthographic"),
+        (lambda d: d.update(k4=0.1), "fourth radial term, .* Set camera_model to OPENCV_FISHEYE"),
+        (lambda d: d.update(up="north"), "up is 'north', but an axis such as 'z'"),
+        (lambda d: d.update(up=[0, 0, 0]), r"up is \[0, 0, 0\]"),
+        (lambda d: d.update(up=[0, 0, float("nan")]), "up is nan"),
+        (lambda d: d["frames"][1].update(depth_file_path=7), "depth_file_path must be the path of a file"),
+        (
+            lambda d: d["frames"][1].update(depth_file_path="d.png", depth_unit_scale_factor=0),
+            "depth_unit_scale_factor is 0, but a positive length",
+        ),
         (lambda d: d["frames"][1].update(file_path="images/0.png"), r"lists images/0\.png more than once"),
         (lambda d: d["frames"][1].update(file_path=7), "frame 1: there is no 'file_path'"),
         (lambda d: d.update(frames=[]), "lists no frames"),
@@ -146,6 +248,39 @@ def test_bad_json(tmp_path: Path, text: str) -> None:
     (tmp_path / "transforms.json").write_text(text, encoding="latin-1")
     with pytest.raises(CaptureError, match=r"is not valid JSON|lists no frames"):
         read_capture(tmp_path)
+
+
+@pytest.mark.data
+def test_rope4(needs: Callable[[str], Path], tmp_path: Path) -> None:
+    """The arrays of the recording, written as a transforms.json with masks: its points lie inside the masks."""
+    source = needs("rope4")
+    K, R, t = (np.load(source / f"{name}_list.npy").astype(np.float64) for name in ("intr", "R", "t"))
+    frames = []
+    for i in range(4):
+        T_world_cam = np.eye(4)
+        T_world_cam[:3] = np.column_stack([R[i], np.ravel(t[i])])
+        T_world_cam[:3, 1:3] *= -1  # transforms.json has OpenGL axes.
+        intrinsics = {"fl_x": K[i, 0, 0], "fl_y": K[i, 1, 1], "cx": K[i, 0, 2], "cy": K[i, 1, 2]}
+        paths = {"file_path": str(source / f"img_{i}.png"), "mask_path": str(source / f"mask_{i}.png")}
+        frames.append(paths | intrinsics | {"transform_matrix": T_world_cam.tolist()})
+    document = {"w": 640, "h": 480, "metric": True, "ply_file_path": str(source / "pcd.ply"), "frames": frames}
+    (tmp_path / "transforms.json").write_text(json.dumps(document))
+
+    capture = read_capture(tmp_path, mask_mode="alpha")
+    assert len(capture.views) == 4
+    assert capture.notes == ()
+    assert capture.points is not None
+    points = torch.from_numpy(capture.points.points)
+    for view in capture.views:
+        assert view.mask is not None
+        assert view.mask_mode == "alpha"
+        camera = view.camera
+        x, y, z = camera.K @ (camera.T_cam_world[:3, :3] @ points.T + camera.T_cam_world[:3, 3:])
+        column, row = (x / z).long().clip(0, 639), (y / z).long().clip(0, 479)
+        kept = torch.from_numpy(np.asarray(Image.open(view.mask).convert("L")) > 127)
+        assert (z > 0).all()
+        assert kept[row, column].float().mean() >= 0.8
+        assert kept.float().mean() < 0.2  # A share that chance does not reach.
 
 
 @pytest.mark.data

@@ -107,6 +107,10 @@ class FakeProgress:
     stage: str = "fitting"
     eta_seconds: float = 65.0
 
+    @staticmethod
+    def preparing(stage: str, share: float) -> FakeProgress:
+        return FakeProgress(step=0, steps=None, seconds=0.0, psnr=math.nan, stage=f"{stage} {100 * share:.0f}%")
+
 
 @dataclass(frozen=True)
 class FakeResult:
@@ -145,6 +149,7 @@ def fake_fit(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     fake = FakeFit()
     module = ModuleType("scene3d.fit")
     module.__dict__.update(fit=fake.fit, load_preset=lambda _: FakeConfig(), load_config=lambda _: FakeConfig())
+    module.__dict__["FitProgress"] = FakeProgress
     monkeypatch.setitem(sys.modules, "scene3d.fit", module)
     return fake
 

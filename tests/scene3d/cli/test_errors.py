@@ -53,7 +53,7 @@ def test_file_of_another_kind(command: Command, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     outcome = command("render", tmp_path / "notes.txt")
     assert outcome.code == 1
-    assert "neither a scene folder nor a .ply file" in outcome.err
+    assert "neither a scene folder nor a splat file" in outcome.err
 
 
 def test_ctrl_c(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scene3d._camera import Camera
-from scene3d._errors import FileFormatError, OutputError
+from scene3d._errors import CaptureError, FileFormatError, OutputError
 from scene3d._gaussians import Gaussians
 from scene3d._scene import Scene, SceneView
+from scene3d.capture import DepthFile, View
 from scene3d.files import load_scene, prepare_scene_folder, save_scene
 
 
@@ -187,11 +188,11 @@ def edit(folder: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("version: 1", "version: 2", "version 2, but this scene3d reads up to 1. Upgrade"),
-        ("version: 1", "version: 1\ncolour: red", "unknown field `colour`"),
+        ("version: 2", "version: 3", "version 3, but this scene3d reads up to 2. Upgrade"),
+        ("version: 2", "version: 2\ncolour: red", "unknown field `colour`"),
         ("units: m", "units: feet", "Invalid enum value 'feet'"),
-        ("version: 1", "version: [1", "not valid YAML"),
-        ("version: 1", "version: 1\nsource: !!python/object/apply:os.system [ls]", "not valid YAML"),
+        ("version: 2", "version: [1", "not valid YAML"),
+        ("version: 2", "version: 2\nsource: !!python/object/apply:os.system [ls]", "not valid YAML"),
         ("capture: fox", "capture: &a [1]\n  b: *a", "uses YAML aliases"),
         ("background/splat.ply", "../splat.ply", "must be inside the scene folder"),
         ("background/splat.ply", "/etc/passwd", "must be inside the scene folder"),
@@ -226,3 +227,95 @@ def test_damaged_cameras(tmp_path: Path, text: str) -> None:
 def test_not_a_scene_folder(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="is not a scene folder"):
         load_scene(tmp_path / "absent")
+
+
+def photo(path: Path, **fields: object) -> View:
+    camera = Camera.from_fov(4032, 3024, 1.1, torch.eye(4))
+    return View("images/0001.jpg", path, camera, **fields)  # type: ignore[arg-type]
+
+
+def with_photo(view: View) -> Scene:
+    before = scene()
+    return replace(before, views=(replace(before.views[0], photo=view),))
+
+
+def test_photos_are_remembered(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    depth = DepthFile(tmp_path / "d.png", 2e-4, 0.1, 4.0, out / "confidence.png", 2)
+    fields = {"projection": "fisheye", "upright": True, "mask_mode": "alpha", "mask": out / "masks" / "1.png"}
+    before = photo(tmp_path / "photos" / "1.jpg", distortion=(0.1, -0.2, 0.0, 1e-3), depth=depth, **fields)
+    after = load_scene(save_scene(with_photo(before), out)).views[0].photo
+    assert after is not None
+    assert replace(after, camera=before.camera) == before
+    assert (after.camera.width, after.camera.height) == (4032, 3024)
+    assert torch.equal(after.camera.K, before.camera.K)
+    assert torch.equal(after.camera.T_world_cam, before.camera.T_world_cam)
+
+
+def test_depth_without_limit_and_photos_of_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = photo(Path("photos/1.jpg"), depth=DepthFile(Path("d.png")))
+    after = load_scene(save_scene(with_photo(before), "out")).views[0].photo
+    assert after is not None
+    assert after.depth == DepthFile(tmp_path / "d.png")
+    assert after.path == tmp_path / "photos" / "1.jpg"
+
+
+def test_photos_in_the_scene_folder_move_with_it(tmp_path: Path) -> None:
+    out = save_scene(with_photo(photo(tmp_path / "out" / "photos" / "1.jpg")), tmp_path / "out")
+    moved = out.rename(tmp_path / "moved")
+    (moved / "photos").mkdir()
+    (moved / "photos" / "1.jpg").write_bytes(b"")
+    assert [view.path for view in load_scene(moved).photos()] == [moved / "photos" / "1.jpg"]
+
+
+def test_links_out_of_the_scene_folder_are_stored_as_they_lead(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "photos").symlink_to(tmp_path / "photos")
+    (tmp_path / "out" / ".lock").touch()
+    out = save_scene(with_photo(photo(tmp_path / "out" / "photos" / "1.jpg")), tmp_path / "out")
+    assert load_scene(out).photos()[0].path == out / "photos" / "1.jpg"
+
+
+def test_photos_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="does not say where its photos are"):
+        load_scene(save_scene(scene(), tmp_path / "old")).photos()
+    after = load_scene(save_scene(with_photo(photo(tmp_path / "gone.jpg")), tmp_path / "out"))
+    with pytest.raises(CaptureError, match=r"1 of the scene's 1 photos are gone, for example .*gone\.jpg"):
+        after.photos()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"path":"', '"path":"../', "must be inside the scene folder"),
+        ('"path":', '"size":3,"path":', "unknown field `size`"),
+        ('"width":4032', '"width":0', ">= 1"),
+    ],
+)
+def test_damaged_photo_records(tmp_path: Path, old: str, new: str, message: str) -> None:
+    out = save_scene(with_photo(photo(tmp_path / "out" / "1.jpg")), tmp_path / "out")
+    path = out / "cameras.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(FileFormatError, match=message):
+        load_scene(out)
+
+
+def test_scale_and_the_original_transform(tmp_path: Path) -> None:
+    rows = ((0.5, 0.0, 0.0, 1.0), (0.0, 0.5, 0.0, 2.0), (0.0, 0.0, 0.5, 1 / 3), (0.0, 0.0, 0.0, 1.0))
+    after = load_scene(save_scene(replace(scene(), scale_source="markers", T_world_source=rows), tmp_path / "out"))
+    assert (after.scale_source, after.T_world_source) == ("markers", rows)
+
+
+def test_scenes_of_version_1_are_read(tmp_path: Path) -> None:
+    out = save_scene(scene(value=3), tmp_path / "out")
+    edit(out, "version: 2", "version: 1")
+    edit(out, "scale_source: ''\n", "")
+    edit(out, "T_world_source: null\n", "")
+    after = load_scene(out)
+    assert (after.metric, after.scale_source, after.T_world_source) == (True, "", None)
+    assert after.views[0].photo is None
+    assert value_of(out) == 3

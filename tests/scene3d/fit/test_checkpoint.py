@@ -193,11 +193,20 @@ def test_other_photos(capture: Capture, short: FitConfig, stopped: Path) -> None
         fit(fewer, short, out=stopped, resume=True)
 
 
-def test_other_seed_and_other_degree(capture: Capture, short: FitConfig, stopped: Path) -> None:
+def test_other_seed_and_other_settings(capture: Capture, short: FitConfig, stopped: Path) -> None:
     with pytest.raises(FitError, match="was started with seed 0, not 1; resume it with --seed 0"):
         fit(capture, short, out=stopped, resume=True, seed=1)
-    with pytest.raises(FitError, match="degree 1, the configuration asks for 3; resume with the same preset"):
-        fit(capture, msgspec.structs.replace(short, sh_degree=3), out=stopped, resume=True)
+    for name, value, found in (
+        ("sh_degree", 3, "sh_degree 1, now 3"),
+        ("budget", 2600, "budget 2500, now 2600"),
+        ("longest_side", 80, "longest_side 64, now 80"),
+    ):
+        with pytest.raises(FitError, match=rf"other settings \({found}\)\. Resume with the same preset or --config"):
+            fit(capture, msgspec.structs.replace(short, **{name: value}), out=stopped, resume=True)
+
+
+def test_more_steps_may_be_asked_for(capture: Capture, short: FitConfig, stopped: Path) -> None:
+    assert fit(capture, msgspec.structs.replace(short, steps=6), out=stopped, resume=True).steps == 6
 
 
 def _cut(path: Path) -> None:
