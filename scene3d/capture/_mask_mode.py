@@ -32,7 +32,7 @@ T = TypeVar("T")
 def with_mask_mode(capture: Capture) -> Capture:
     """The capture with the mask mode that its masks look like; unchanged when nothing is masked."""
     left_out = [_left_out(view) for view in _some(capture.views)]
-    if not left_out or np.median(left_out) < CUT_OUT:
+    if not left_out or np.median(left_out) <= CUT_OUT:
         return capture
     views = tuple(replace(view, mask_mode="alpha") for view in capture.views)
     return replace(capture, views=views, notes=(*capture.notes, _note(float(np.median(left_out)))))
@@ -42,7 +42,7 @@ def photos_with_mask_mode(photos: PhotoSet) -> PhotoSet:
     """The photos with the mask mode that their masks look like."""
     masked = [file for file in photos.files if file.mask is not None]
     left_out = [_masked_out(file) for file in _some(masked)]
-    if not left_out or np.median(left_out) < CUT_OUT:
+    if not left_out or np.median(left_out) <= CUT_OUT:
         return photos
     return replace(photos, mask_mode="alpha", notes=(*photos.notes, _note(float(np.median(left_out)))))
 

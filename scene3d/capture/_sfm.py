@@ -33,6 +33,8 @@ BATCH = 8
 PER_PHOTO = 1500
 """Descriptors of each photo that say how it looks."""
 PAIRS_AT_ONCE = 60
+NEIGHBOURS_IN_TIME = 2
+"""Frames of a sequence this close together are matched along epipolar lines too."""
 FEW = 8
 """With fewer photos of one camera only its focal length and one radial term are solved, else all of OpenCV's model."""
 GUESSED_FOCAL = 0.85
@@ -104,20 +106,21 @@ def match(
     with quiet_colmap() as colmap:
         likeness = _likeness(colmap, database, copies, seed)
         pairs = choose_pairs(len(copies.names), ordered=photos.ordered, likeness=likeness)
-        matching = colmap.FeatureMatchingOptions()
-        matching.num_threads, matching.use_gpu = threads, False
         # Neighbours in time see nearly the same, so the epipolar line finds more matches; elsewhere it only costs.
-        matching.guided_matching = photos.ordered
+        near = [(a, b) for a, b in pairs if photos.ordered and b - a <= NEIGHBOURS_IN_TIME]
+        jobs = [*_lists(near, guided=True), *_lists(sorted({*pairs} - {*near}), guided=False)]
         verification = colmap.TwoViewGeometryOptions()
         verification.ransac.random_seed = seed
         listing = database.with_name("pairs.txt")
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            part = pairs[start : start + PAIRS_AT_ONCE]
+        done = 0
+        for part, guided in jobs:
+            matching = colmap.FeatureMatchingOptions()
+            matching.num_threads, matching.use_gpu, matching.guided_matching = threads, False, guided
             listing.write_text("".join(f"{copies.names[a]} {copies.names[b]}\n" for a, b in part))
             options = colmap.ImportedPairingOptions()
             options.match_list_path = listing
             _run(
-                lambda token, options=options: colmap.match_image_pairs(
+                lambda token, options=options, matching=matching: colmap.match_image_pairs(
                     database,
                     matching_options=matching,
                     pairing_options=options,
@@ -126,7 +129,13 @@ def match(
                     cancellation_token=token,
                 )
             )
-            progress((start + len(part)) / len(pairs))
+            done += len(part)
+            progress(done / len(pairs))
+
+
+def _lists(pairs: list[tuple[int, int]], *, guided: bool) -> list[tuple[list[tuple[int, int]], bool]]:
+    """Pairs in parts of a size that is matched between two reports, each with whether to be guided."""
+    return [(pairs[start : start + PAIRS_AT_ONCE], guided) for start in range(0, len(pairs), PAIRS_AT_ONCE)]
 
 
 def _likeness(colmap: Any, database: Path, copies: Copies, seed: int) -> NDArray[np.float32]:

@@ -22,6 +22,9 @@ __all__ = ["PRESETS", "FitConfig", "load_config", "load_preset"]
 PRESETS = ("fast", "default", "high")
 """Names of the presets, quickest first."""
 
+FEW_VIEWS = 8
+"""Training views from which photos constrain each other well enough for the usual options."""
+
 _Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 _Positive = Annotated[float, Meta(gt=0.0)]
 _Weight = Annotated[float, Meta(ge=0.0)]
@@ -84,6 +87,25 @@ class FitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Splats below this opacity are taken away."""
     dropout: _Share = 0.0
     """Share of splats that each step leaves out at random, so that none relies on a neighbour; held-out views gain."""
+
+    def for_few_views(self, views: int) -> FitConfig:
+        """What to fit with when there are few training views: with less than `FEW_VIEWS`, splats stay where they are.
+
+        Views between the cameras then look like the start, which geometry decided, instead of like whatever explains
+        each photo alone: centres and shapes hardly move, colours do not depend on the direction, and little grows.
+        Meant for a start from a sweep (`Start.swept`); points at random could not find their places with it.
+        """
+        if views >= FEW_VIEWS:
+            return self
+        return msgspec.structs.replace(
+            self,
+            steps=max(1, round(0.6 * self.steps)),
+            rate_means=0.04 * self.rate_means,
+            rate_scales=0.2 * self.rate_scales,
+            rate_quats=0.1 * self.rate_quats,
+            sh_degree=0,
+            growth=0.2 * self.growth,
+        )
 
     def differences(self, other: FitConfig) -> str:
         """What of the other configuration makes another fit, as text; how long to fit does not, nor what is equal."""

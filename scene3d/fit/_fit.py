@@ -173,6 +173,8 @@ class _Run:
                 threads=threads,
                 progress=self._preparing,
             )
+            if start.swept:
+                self.config = self.config.for_few_views(len(self.train))
             self.splats = SplatOptimizer.of(start.splats.to(self.device), self.config.sh_degree)
             self.extent, self.notes = start.extent, start.notes
             self.exposures = Exposures.identity(len(self.train))
@@ -191,6 +193,9 @@ class _Run:
                 f"The interrupted fit in {self.out} was made from other photos; resume it with the same capture, or "
                 "start again with --overwrite."
             )
+        few = self.config.for_few_views(len(self.train))
+        if not saved.config.differences(few):
+            self.config = few  # It started from a sweep.
         changed = saved.config.differences(self.config)
         if changed:
             raise FitError(

@@ -1,8 +1,9 @@
 """First splats: flat ones on the surfaces that a depth sensor saw, and one per sparse point.
 
-Sparse points come with the capture, or are triangulated from matches when it has none, or, when too little matches, lie
-at random within the frusta or within the silhouettes of an object. Those that sensor depth or silhouettes contradict
-are dropped. A splat is as large as the gap to its neighbours. What all of them leave bare is filled by `_gaps`.
+Sparse points come with the capture, or are triangulated from matches when it has none. When too little matches, a few
+photos are compared over planes, and else points lie at random within the frusta or within the silhouettes of an object.
+Those that sensor depth or silhouettes contradict are dropped. A splat is as large as the gap to its neighbours. What
+all of them leave bare is filled by `_gaps`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from scene3d.capture import Capture, PointCloud
     from scene3d.capture._depth_points import DepthView, Surface
+    from scene3d.capture._plane_sweep import SweepView, Swept
     from scene3d.fit._photos import Target
 
 __all__ = ["Start", "first_splats"]
@@ -34,6 +36,14 @@ SURFACE_SHARE = 0.5
 """Largest share of the budget that starts on surfaces of known depth; the rest grows where it is needed."""
 FLATNESS = 0.25
 """Thickness of a splat on a surface relative to its width."""
+MOST_SWEPT = 8
+"""Photos beyond which a sweep would take too long; the time grows with the square of their number."""
+SWEPT_SIDE = 200
+"""Longest side of the photos that planes are swept through [px]."""
+SWEPT_SHARE, GUESSED_SHARE = 0.5, 0.35
+"""Largest shares of the budget that start on what a sweep found, and on what it did not."""
+GUESSED_SIGMA = 1.5
+"""Size of a splat whose depth is a guess [px of the sweep], at a spacing of 2: no gap may show what is behind."""
 OPACITY = 0.5
 """Opacity of a splat on a surface: it is certain that something is there."""
 
@@ -46,6 +56,8 @@ class Start:
     extent: float
     """Typical distance of a point from the middle of the scene [m]."""
     notes: tuple[str, ...]
+    swept: bool = False
+    """Whether it is a sweep of planes through a few photos; then `FitConfig.for_few_views` keeps it in shape."""
 
 
 def first_splats(
@@ -81,12 +93,85 @@ def first_splats(
     if has_silhouettes(levels[-1]):
         cloud = _cut_out(cloud, surface, levels[-1], seed, notes)
     elif len(cloud.points) + len(surface.points) < FEWEST_POINTS:
+        start = _swept_start(levels[-1], seed=seed, budget=budget, notes=notes)
+        if start is not None:
+            return start
         cloud = random_points_in_frusta(seen, RANDOM_POINTS, seed)
         notes.append("Too few points could be matched; fitting starts from random points within the views.")
     if len(surface.points):
         cloud = _some(cloud, confirmed(cloud.points, views))
     gaps = fill_gaps(_together(surface, cloud), levels[0], most=round(GAP_SHARE * budget), seed=seed)
     return _start(surface, cloud, gaps, seed=seed, budget=budget, notes=tuple(notes))
+
+
+def _swept_start(photos: Sequence[Target], *, seed: int, budget: int, notes: list[str]) -> Start | None:
+    """Splats from a sweep of planes through a few photos; None where it shows no surface."""
+    import numpy as np
+
+    from scene3d.capture import PointCloud
+    from scene3d.capture._depth_points import DepthView, fused_surface
+    from scene3d.capture._plane_sweep import SURFACE, sweep
+
+    if not 2 <= len(photos) <= MOST_SWEPT:
+        return None
+    views = [_sweep_view(photo) for photo in photos]
+    found, _ = sweep(views)
+    seen = [
+        DepthView(v.camera, v.rgb, np.where((f.kind == SURFACE) & v.valid, f.depth, np.float32(0)))
+        for v, f in zip(views, found, strict=True)
+    ]
+    surface = fused_surface(seen, most=round(SWEPT_SHARE * budget), seed=seed)
+    if len(surface.points) < FEWEST_POINTS:
+        return None
+    share = float(np.mean([(view.depth > 0).mean() for view in seen]))
+    notes.append(
+        f"Too few points could be matched; comparing the photos over planes explains {100 * share:.0f} % of the "
+        "pixels. Depth of the rest is a guess: it looks right from the photos, and may not from elsewhere."
+    )
+    fill = _guessed(views, found, round(GUESSED_SHARE * budget), seed)
+    cloud = PointCloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
+    start = _start(surface, cloud, fill, seed=seed, budget=budget, notes=tuple(notes), opacity=OPACITY)
+    return replace(start, swept=True)
+
+
+def _sweep_view(photo: Target) -> SweepView:
+    """A photo at the size of the sweep."""
+    import cv2
+    import numpy as np
+
+    from scene3d.capture._plane_sweep import SweepView
+
+    camera = photo.camera.fitted(SWEPT_SIDE)
+    size = (camera.width, camera.height)
+    rgb = np.asarray(cv2.resize(photo.rgb.numpy(), size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    valid = np.ones(rgb.shape[:2], dtype=bool)
+    if photo.valid is not None:
+        valid = cv2.resize(photo.valid.numpy(), size, interpolation=cv2.INTER_NEAREST) != 0
+    return SweepView(camera, rgb, valid)
+
+
+def _guessed(views: Sequence[SweepView], found: Sequence[Swept], most: int, seed: int) -> GapPoints:
+    """Points on every second pixel whose depth is a guess."""
+    import numpy as np
+
+    from scene3d.capture._geometry import Poses, unproject
+    from scene3d.capture._plane_sweep import SURFACE
+
+    rows = []
+    for view, one in zip(views, found, strict=True):
+        poses = Poses.of([view.camera])
+        row, column = (part.ravel() for part in np.mgrid[: one.depth.shape[0] : 2, : one.depth.shape[1] : 2])
+        taken = (one.kind[row, column] != SURFACE) & view.valid[row, column]
+        row, column = row[taken], column[taken]
+        z = one.depth[row, column].astype(np.float64)
+        world = poses.centres[0] + unproject(poses, np.stack([column + 0.5, row + 0.5], axis=1), 0) * z[:, None]
+        rows.append(
+            np.concatenate([world, view.rgb[row, column], (GUESSED_SIGMA * z / poses.K[0, 0, 0])[:, None]], axis=1)
+        )
+    table = np.concatenate(rows).astype(np.float32)
+    if len(table) > most:
+        table = table[np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False))]
+    return GapPoints(table[:, :3], table[:, 3:6], table[:, 6])
 
 
 def _depth_views(photos: Sequence[Target]) -> list[DepthView]:
@@ -151,7 +236,14 @@ def _together(surface: Surface, cloud: PointCloud) -> PointCloud:
 
 
 def _start(
-    surface: Surface, cloud: PointCloud, fill: GapPoints, *, seed: int, budget: int, notes: tuple[str, ...]
+    surface: Surface,
+    cloud: PointCloud,
+    fill: GapPoints,
+    *,
+    seed: int,
+    budget: int,
+    notes: tuple[str, ...],
+    opacity: float = 0.1,
 ) -> Start:
     import numpy as np
     import torch
@@ -174,7 +266,10 @@ def _start(
         opacity=0.1,
     )
     behind = Gaussians.from_points(
-        torch.from_numpy(fill.points), torch.from_numpy(fill.colors), sigma=torch.from_numpy(fill.sigma), opacity=0.1
+        torch.from_numpy(fill.points),
+        torch.from_numpy(fill.colors),
+        sigma=torch.from_numpy(fill.sigma),
+        opacity=opacity,
     )
     parts = [sparse, behind]
     if len(surface.points):

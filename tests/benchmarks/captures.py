@@ -6,7 +6,7 @@ Each run is the command itself in a process of its own. fox-photos: the photos a
 redkitchen-video: a video made of its frames, without depth and poses. tabletop-lost: the shipped capture after its
 scale, its axes and its origin were taken away, scale from the printed marker and gravity from the table, measured
 against what was taken. tabletop-photos: the same from the photos alone. tabletop-size: the lost capture fitted without
-the marker, then scaled by the length of the box. Scenes go to outputs/numbers/NAME; finished runs are kept.
+the marker, then scaled by the length of the box. rope4: four photos, with masks and whole. Scenes go to outputs/numbers/NAME; finished runs are kept.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ import numpy as np
 import tyro
 from _lost_capture import lose_the_world, world_errors
 from _records import ROOT, data_folder, outputs, recorded, write_json
+from _rope_capture import write_rope_capture
 from reconstruct import run_command
 
 TABLETOP = ROOT / "assets" / "tabletop"
 MARKER_SIZE, BOX_LENGTH = "0.08", "box=0.18"
 LOST_SCALE = 0.37
+FAST = ("--preset", "fast")
+"""Scale and gravity are found before the fit, so a quick one will do."""
 VIDEO_RATE = 15
 """Frames per second of the video; the frames were taken at 3.75 a second, the camera moves four times as fast."""
 
@@ -69,9 +72,13 @@ def runs_by_name(folder: Path, extra: tuple[str, ...]) -> dict[str, Callable[[],
         "fox-photos": lambda: reconstructed(data / "fox" / "images", folder / "fox-photos", *extra),
         "redkitchen": lambda: reconstructed(data / "redkitchen", folder / "redkitchen", *extra),
         "redkitchen-video": lambda: reconstructed(_video(folder, data), folder / "redkitchen-video", *extra),
-        "tabletop-lost": lambda: _lost(folder, "tabletop-lost", *extra, "--marker-size", MARKER_SIZE),
+        "tabletop-lost": lambda: _lost(folder, "tabletop-lost", *FAST, *extra, "--marker-size", MARKER_SIZE),
         "tabletop-photos": lambda: _photos(folder, *extra),
-        "tabletop-size": lambda: _size(folder, *extra),
+        "tabletop-size": lambda: _size(folder, *FAST, *extra),
+        "rope4": lambda: reconstructed(write_rope_capture(data / "rope4", folder / "rope4-masked"), folder / "rope4"),
+        "rope4-whole": lambda: reconstructed(
+            write_rope_capture(data / "rope4", folder / "rope4-photos", masks=False), folder / "rope4-whole"
+        ),
     }
 
 

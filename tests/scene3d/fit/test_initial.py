@@ -107,3 +107,37 @@ def test_an_object_is_cut_out(rope: Capture) -> None:
     # The rope is 0.6 m long and lies on a table; nothing hangs before a camera.
     visible = result.splats.means[torch.sigmoid(result.splats.opacities) > 0.3]
     assert float((visible.amax(dim=0) - visible.amin(dim=0)).max()) < 0.8
+
+
+def between(one: Camera, other: Camera) -> Camera:
+    """Half way between two cameras, at the size of the first."""
+    mixed = 0.5 * (one.T_world_cam + other.T_world_cam)
+    u, _, vt = torch.linalg.svd(mixed[:3, :3])
+    mixed[:3, :3] = u @ vt
+    return Camera(one.width, one.height, one.K, mixed)
+
+
+def test_a_few_photos_make_a_table_not_fog(rope: Capture) -> None:
+    """Half way between two cameras the middle of the picture is table and rope, at the depth of the table."""
+    whole = replace(rope, views=tuple(replace(view, mask=None) for view in rope.views))
+    config = FitConfig(steps=200, longest_side=160, budget=8000, density_every=50).for_few_views(4)
+    result = fit(whole, config)
+    assert "comparing the photos over planes" in result.notes[-1]
+    cameras = [view.load(160).camera.to(dtype=torch.float32) for view in whole.views]
+    # Between photos 3 and 0 stands the robot.
+    for i in range(3):
+        camera = between(cameras[i], cameras[i + 1])
+        frame = render(result.splats, camera)
+        rows, columns = np.mgrid[camera.height // 2 : camera.height : 4, camera.width // 4 : 3 * camera.width // 4 : 4]
+        pixels = torch.from_numpy(np.stack([columns + 0.5, rows + 0.5, np.ones_like(rows)], axis=-1)).float()
+        rays = pixels @ torch.linalg.inv(camera.K).T @ camera.T_world_cam[:3, :3].T
+        true = -camera.position[2] / rays[..., 2]  # The table is z = 0 to a centimetre; z points down.
+        found = frame.depth[rows, columns]
+        assert float(((found / true - 1).abs() < 0.1).float().mean()) > 0.8
+        assert float(frame.alpha[rows, columns].median()) > 0.95
+
+
+def test_many_views_keep_their_options() -> None:
+    config = FitConfig()
+    assert config.for_few_views(8) is config
+    assert config.for_few_views(7).rate_means < config.rate_means
