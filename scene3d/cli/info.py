@@ -31,7 +31,7 @@ class Info:
     section: ClassVar[str] = "Look at it"
 
     scene: Annotated[Positional[Path], arg(metavar="SCENE")]
-    """Scene folder, or a .ply file with splats."""
+    """Scene folder, or a splat file (.ply, .spz, .splat, .glb, ...)."""
     json: flags.Json = False
 
     def run(self) -> int:

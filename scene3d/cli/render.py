@@ -37,7 +37,7 @@ class Render:
     section: ClassVar[str] = "Look at it"
 
     scene: Annotated[Positional[Path], arg(metavar="SCENE")]
-    """Scene folder, or a .ply file with splats."""
+    """Scene folder, or a splat file (.ply, .spz, .splat, .glb, ...)."""
     cameras: Annotated[
         str | None,
         arg(metavar="capture|turntable|FILE.json", help_behavior_hint="(default: capture, or turntable without one)"),

@@ -18,7 +18,9 @@ def render_table(results: dict[str, Any]) -> str:
     """Markdown between the two marks, without them."""
     runs = (results.get("reconstruct") or {}).get("runs", {})
     scenes = (results.get("render") or {}).get("scenes", {})
-    rows = [*_quality(runs), *_memory(runs), *_times(scenes), *_ratios(scenes)]
+    captures = (results.get("captures") or {}).get("runs", {})
+    rows = [*_quality(runs), *_memory(runs), *_captures(captures, runs), *_files(results.get("files") or {})]
+    rows += [*_times(scenes), *_ratios(scenes)]
     if not rows:
         return NOTHING
     lines = [*HEAD, *(f"| {what} | {figure} | {asked} | `{command}` |" for what, figure, asked, command in rows)]
@@ -67,6 +69,50 @@ def _memory(runs: dict[str, Any]) -> list[Row]:
         return []
     command = "python tests/benchmarks/reconstruct.py"
     return [("fox, peak memory of the process", f"{max(peaks) / 1024:.2f} GiB", "under 4 GiB", command)]
+
+
+def _captures(captures: dict[str, Any], runs: dict[str, Any]) -> list[Row]:
+    rows = []
+    for name, what in (("fox-photos", "fox, photos alone"), ("redkitchen-video", "redkitchen, a video of its frames")):
+        if r := captures.get(name):
+            asked = "all placed; under 480 s; at most 0.5 dB under posed" if name == "fox-photos" else "reconstructs"
+            posed = runs.get("fox-180") if name == "fox-photos" else None
+            beside = f" (posed: {posed['psnr']:.2f})" if posed else ""
+            figure = f"{r['placed']} of {r['photos']} placed, {r['psnr']:.2f} dB{beside}, {r['wall_seconds']:.0f} s"
+            rows.append((f"{what}: whole command", figure, asked, r["command"]))
+    if r := captures.get("redkitchen"):
+        what = f"redkitchen, RGB-D: rendered depth against the sensor's, median on {r['held_out']} held-out photos"
+        figure = f"{1000 * r['depth_error']:.1f} mm (90 %: {1000 * r['depth_error_p90']:.0f} mm), {r['psnr']:.2f} dB"
+        rows.append((what, figure, "at most 25 mm", r["command"]))
+    lost = {
+        "tabletop-lost": ("tabletop without its world: scale from a marker / gravity", "1 % / 0.5 degrees"),
+        "tabletop-photos": ("tabletop, photos alone: scale from a marker / gravity", ""),
+        "tabletop-size": ("tabletop without its world: scale from the box / gravity", ""),
+    }
+    for name, (what, asked) in lost.items():
+        if r := captures.get(name):
+            figure = f"{r['scale_error_percent']:.2f} % / {r['gravity_error_deg']:.2f} degrees off"
+            rows.append((what, figure, asked, _captures_command(name)))
+    return rows
+
+
+def _files(stage: dict[str, Any]) -> list[Row]:
+    """One row per direction: seconds of all formats at SH degree 0 and 3."""
+    rows, count = [], stage.get("splats", 0)
+    for key, what in (("read_s", "read"), ("write_s", "written")):
+        found: dict[str, dict[int, float]] = {}
+        for record in stage.get("files", ()):
+            if record.get(key) is not None:
+                found.setdefault(record["format"], {})[record["sh_degree"]] = record[key]
+        if found:
+            figure = ", ".join(f"{name} {t[0]:.1f} / {t[3]:.1f} s" for name, t in found.items() if {0, 3} <= set(t))
+            what = f"{count / 1e6:g} million splats {what}, SH degree 0 / 3"
+            rows.append((what, figure, "about a second", "python tests/benchmarks/files.py"))
+    return rows
+
+
+def _captures_command(name: str) -> str:
+    return f"python tests/benchmarks/captures.py --only {name}"
 
 
 def _times(scenes: dict[str, Any]) -> list[Row]:

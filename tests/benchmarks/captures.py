@@ -6,12 +6,14 @@ Each run is the command itself in a process of its own. fox-photos: the photos a
 redkitchen-video: a video made of its frames, without depth and poses. tabletop-lost: the shipped capture after its
 scale, its axes and its origin were taken away, scale from the printed marker and gravity from the table, measured
 against what was taken. tabletop-photos: the same from the photos alone. tabletop-size: the lost capture fitted without
-the marker, then scaled by the length of the box. rope4: four photos, with masks and whole. Scenes go to outputs/numbers/NAME; finished runs are kept.
+the marker, then scaled by the length of the box. rope4: four photos, with
+masks and whole. Scenes go to outputs/numbers/NAME; finished runs are kept.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,6 +86,7 @@ def runs_by_name(folder: Path, extra: tuple[str, ...]) -> dict[str, Callable[[],
 
 def reconstructed(capture: Path, out: Path, *flags: str) -> dict[str, Any]:
     """Call the command; figures of its report, what became of the photos, and the time."""
+    shutil.rmtree(out / "capture", ignore_errors=True)  # Poses that were solved before would be taken up.
     command = [Path(sys.executable).with_name("scene3d"), "reconstruct", capture, "--out", out, *flags]
     output, wall, peak = run_command([*command, "--overwrite", "--json"])
     document = json.loads(output)

@@ -1,6 +1,6 @@
 """How long splat files take to read and write: a table of all formats at a million splats, SH degree 0 and 3.
 
-    .venv/bin/python tests/benchmarks/files.py [--splats N] [--json FILE]
+    .venv/bin/python tests/benchmarks/files.py [--splats N] [--quick] [--json FILE]
 
 Values are random, which is the hardest case for the compressed formats. Files of formats that are only read are made
 here, straight from random bits, since every bit pattern of theirs is a valid splat. Each time is the best of three,
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from _records import commit, write_json
 
 from scene3d import Gaussians
 from scene3d.files import load_splats, save_splats
@@ -35,6 +36,10 @@ class Files:
 
     splats: int = 1_000_000
     """How many."""
+    quick: bool = False
+    """Ten thousand splats, to see that everything works."""
+    fresh: bool = False
+    """Nothing is kept from earlier, so this changes nothing; all benchmarks take it."""
     json: Path | None = None
     """Where to write all figures."""
 
@@ -42,14 +47,15 @@ class Files:
 def main() -> None:
     """Measure all formats and print them."""
     arguments = tyro.cli(Files)
+    count = 10_000 if arguments.quick else arguments.splats
     with TemporaryDirectory() as folder:
         records = []
         for degree in (0, 3):
-            records += _written(Path(folder), arguments.splats, degree)
-            records += _read(Path(folder), arguments.splats, degree)
-    _show(records, arguments.splats)
+            records += _written(Path(folder), count, degree)
+            records += _read(Path(folder), count, degree)
+    _show(records, count)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"splats": arguments.splats, "files": records}, indent=2))
+        write_json(arguments.json, {"splats": count, "files": records, "commit": commit()})
 
 
 def seeded(count: int, degree: int) -> Gaussians:

@@ -1,6 +1,6 @@
-"""Every figure of the README: runs both benchmarks, writes results.json, and sets README's table from it.
+"""Every figure of the README: runs all benchmarks, writes results.json, and sets README's table from it.
 
-    .venv/bin/python tests/benchmarks/make_numbers.py [--only reconstruct|render|table] [--fresh] [--quick]
+    .venv/bin/python tests/benchmarks/make_numbers.py [--only STAGE] [--fresh] [--quick]
 
 `make numbers` calls it. It may take an hour and can be interrupted: what is finished lies in outputs/numbers
 and is not measured again unless --fresh. Reconstruction comes first, since one of its scenes is rendered. With --quick
@@ -28,14 +28,14 @@ from _table import render_table, replace_region
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 README = ROOT / "README.md"
-STAGES = ("reconstruct", "render")
+STAGES = ("reconstruct", "captures", "files", "render")
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Measure everything and set the README's table."""
 
-    only: Literal["reconstruct", "render", "table"] | None = None
+    only: Literal["reconstruct", "captures", "files", "render", "table"] | None = None
     """One benchmark, or the table from results.json alone."""
     fresh: bool = False
     """Measure again what is finished."""
@@ -85,7 +85,10 @@ def _merged(results: dict[str, Any], stage: str, measured: dict[str, Any]) -> di
 
 
 def _records(stage: dict[str, Any] | None) -> list[dict[str, Any]]:
-    return list(((stage or {}).get("runs") or (stage or {}).get("scenes") or {}).values())
+    stage = stage or {}
+    if "files" in stage:
+        return [stage]
+    return list((stage.get("runs") or stage.get("scenes") or {}).values())
 
 
 def describe_machine() -> dict[str, Any]:
