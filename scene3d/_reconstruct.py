@@ -87,17 +87,24 @@ def reconstruct(
     _check_device(device)
     fit_config = _load_config(preset, config, seconds)
 
-    from scene3d.capture import find_source, parse_up
+    from scene3d.capture import find_source, is_archive, parse_up, require_pixels
     from scene3d.files import prepare_scene_folder, save_scene
     from scene3d.fit import fit
 
     up_choice = parse_up(up)
     request = _scale_request(marker_size, known_distance, size)
-    find_source(capture_path, format)
+    if not is_archive(capture_path):
+        find_source(capture_path, format)
+    if resume:
+        from scene3d.fit import require_checkpoint
+
+        require_checkpoint(out)
     fresh = not out.exists()
     prepare_scene_folder(out, overwrite=overwrite or resume)
     with _tidied(out, fresh):
         capture = _read(Path(capture_path), out / WORK, format=format, masks=masks, seed=seed, progress=progress)
+        if request is not None and request.known_distance is not None:
+            require_pixels(request.known_distance, capture.views)
         capture = _placed(capture, up=up_choice, marker_size=marker_size, progress=progress)
     if on_capture is not None:
         on_capture(capture)

@@ -20,8 +20,8 @@ from scene3d.capture._capture import (
     View,
 )
 from scene3d.capture._depth_points import depth_points
-from scene3d.capture._detect import FORMATS, find_source, read_capture
-from scene3d.capture._known_distance import known_distance
+from scene3d.capture._detect import FORMATS, find_source, is_archive, read_capture
+from scene3d.capture._known_distance import known_distance, require_pixels
 from scene3d.capture._markers import find_markers, marker_scale
 from scene3d.capture._photo_focal import with_photo_focal
 from scene3d.capture._photo_set import PhotoFile, PhotoSet
@@ -49,11 +49,13 @@ __all__ = [
     "depth_points",
     "find_markers",
     "find_source",
+    "is_archive",
     "known_distance",
     "marker_scale",
     "parse_up",
     "random_points_in_frusta",
     "read_capture",
+    "require_pixels",
     "solve_poses",
     "transform_capture",
     "transform_scene",

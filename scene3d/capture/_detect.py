@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from scene3d.capture._capture import Capture, MaskMode
     from scene3d.capture._photo_set import PhotoSet
 
-__all__ = ["FORMATS", "SourceKind", "find_source", "has_poses", "read_capture", "read_photo_set", "read_posed"]
+__all__ = [
+    "FORMATS",
+    "SourceKind",
+    "find_source",
+    "has_poses",
+    "is_archive",
+    "read_capture",
+    "read_photo_set",
+    "read_posed",
+]
 
 SourceKind = Literal["transforms", "colmap", "rgbd", "polycam", "record3d", "photos", "video"]
 FORMATS: tuple[SourceKind, ...] = get_args(SourceKind)
@@ -29,7 +38,7 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".3gp")
 ARCHIVES = (".zip", ".r3d")
 ACCEPTED = (
     "Accepted are a folder of photos, a video, an RGB-D folder (frame-*.color.jpg, .depth.png, .pose.txt), a Polycam "
-    "or Record3D export, a COLMAP folder (images/ and sparse/0), and a transforms.json."
+    "or Record3D export, a COLMAP folder (images/ and sparse/0), a transforms.json, and a .zip of one of these."
 )
 
 
@@ -52,6 +61,11 @@ def find_source(path: Path | str, format: str | None = None) -> SourceKind:
     if format is not None:
         return format
     return _kind_of_file(path) if path.is_file() else _kind_of_folder(path)
+
+
+def is_archive(path: Path | str) -> bool:
+    """Whether a path is an archive that has to be unpacked before one can tell what it holds."""
+    return Path(path).suffix.lower() in ARCHIVES and Path(path).is_file()
 
 
 def has_poses(kind: SourceKind) -> bool:
@@ -166,7 +180,7 @@ def read_capture(
 
 
 def _unpacked(path: Path, work: Path | str | None) -> Path:
-    if path.suffix.lower() not in ARCHIVES or not path.is_file():
+    if not is_archive(path):
         return path
     if work is None:
         raise CaptureError(f"{path} is an archive: unpacking it needs a folder. Unpack it, or pass work=FOLDER.")

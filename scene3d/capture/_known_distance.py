@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
 
-__all__ = ["KnownDistance", "known_distance", "parse_known_distance"]
+__all__ = ["KnownDistance", "known_distance", "parse_known_distance", "require_pixels"]
 
 EXAMPLE = "IMG_0042.jpg,812,455,1290,470=0.297"
 AIM = 1 / 640
@@ -100,6 +100,17 @@ def known_distance(place: Scene | Capture, spec: KnownDistance | str) -> ScaleEs
     sources = " and ".join(dict.fromkeys(end.source for end in ends))
     detail = f"{spec.metres:g} m in {names}, depth from {sources}"
     return ScaleEstimate(spec.metres / distance, error / distance, "known distance", detail)
+
+
+def require_pixels(text: str, views: Sequence[View]) -> None:
+    """Make sure that the photos and pixels of a known distance exist, before a scene is fitted.
+
+    Raises:
+        UsageError: Malformed, no such photo, or a pixel outside of it.
+    """
+    spec = parse_known_distance(text)
+    for name, pixel in zip(spec.images, spec.pixels, strict=True):
+        _straight(views[_index([view.name for view in views], name)], pixel)
 
 
 @dataclass(frozen=True)

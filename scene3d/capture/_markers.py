@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Marker", "MarkerScale", "find_markers", "marker_scale", "solve_markers"]
 
+SOLVED_ERROR = 0.007
+"""Relative error of scale that poses from few photos were seen to have where the markers themselves agree to 0.1 %."""
 DISAGREEMENT = 0.03
 """Markers of one size whose sides differ by more than this share are not of one size."""
 FEW = 0.15
@@ -77,7 +79,15 @@ def marker_scale(
         raise CaptureError(_not_solved(views, detections))
     markers = _agreeing(markers)
     side, error = _mean_side(markers)
+    if _solved(capture):
+        error = max(error, SOLVED_ERROR)
     return MarkerScale(size / side, error, "markers", _detail(markers), markers)
+
+
+def _solved(capture: Capture | Scene) -> bool:
+    """Whether structure from motion made the poses; its own errors do not show in how well the markers agree."""
+    kind = capture.source if isinstance(capture.source, str) else capture.source.get("reader", "")
+    return kind in ("photos", "video")
 
 
 def _views(capture: Capture | Scene) -> tuple[View, ...]:

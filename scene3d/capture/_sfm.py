@@ -216,23 +216,28 @@ def _run(call: Callable[[Any], Any]) -> Any:
     """Run a COLMAP call in a thread of its own; Ctrl-C cancels it and comes through."""
     import pycolmap
 
-    token, box = pycolmap.CancellationToken(), {}
+    token, box, done = pycolmap.CancellationToken(), {}, threading.Event()
 
     def work() -> None:
         try:
             box["result"] = call(token)
         except BaseException as error:
             box["error"] = error
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.1)
-    except KeyboardInterrupt:
-        token.cancel()
-        thread.join()
-        raise
+    # An event, not join: a join that an interrupt breaks off takes the thread for finished (Python issue 45274), and an
+    # interpreter that exits under COLMAP's feet aborts.
+    threading.Thread(target=work, daemon=True).start()
+    interrupted = False
+    while not done.is_set():
+        try:
+            done.wait(0.1)
+        except KeyboardInterrupt:
+            interrupted = True
+            token.cancel()
+    if interrupted:
+        raise KeyboardInterrupt
     if "error" in box:
         raise box["error"]
     return box["result"]

@@ -86,7 +86,8 @@ def lines(report: CheckReport, seconds: float) -> list[tuple[str, str]]:
     if report.usable:
         from scene3d.cli.reconstruct import quoted
 
-        out.append(("next", f"scene3d reconstruct {quoted(report.path)}"))
+        marked = " --marker-size METRES" if report.scale == "markers" else ""
+        out.append(("next", f"scene3d reconstruct {quoted(report.path)}{marked}"))
     return out
 
 

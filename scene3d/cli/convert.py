@@ -19,7 +19,7 @@ from scene3d.cli._terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scene3d import Scene
+    from scene3d import Capture, Scene
     from scene3d.files import SplatFile
 
 __all__ = ["Convert", "verb"]
@@ -138,8 +138,8 @@ class Convert:
             "from": "capture",
             "to": self.to,
             "photos": len(capture.views),
-            "notes": [],
-            "lost": [],
+            "notes": list(capture.notes),
+            "lost": _lost_of_capture(capture) if self.to == "colmap" else [],
         }
 
 
@@ -156,6 +156,8 @@ def _read(path: Path) -> tuple[SplatFile, Scene | None, list[str]]:
         lost = []
         if scene.views:
             lost.append(f"{len(scene.views)} cameras of the capture were left behind.")
+        if scene.metric:
+            lost.append("That lengths are metres is not in the file; they still are.")
         if scene.metrics or scene.source:
             lost.append("The record of where the scene came from and how good it is was left behind.")
         return SplatFile(scene.splats, "scene folder", up=scene.up), scene, lost
@@ -187,3 +189,16 @@ def _stages(terminal: Terminal) -> Callable[[str, float], None]:
             terminal.note(f"{stage} ...")
 
     return update
+
+
+def _lost_of_capture(capture: Capture) -> list[str]:
+    """What a COLMAP folder has no place for."""
+    lost = []
+    depths = sum(view.depth is not None for view in capture.views)
+    if depths:
+        lost.append(f"{depths} depth maps were left behind.")
+    if capture.metric:
+        lost.append("That lengths are metres is not in the folder; they still are.")
+    if capture.up is not None:
+        lost.append("Which way is up is not in the folder; axes are as they were.")
+    return lost

@@ -109,9 +109,11 @@ verb = Reconstruct
 
 
 def capture_name(capture: Path) -> str:
-    """What to call the scene of a capture: its folder."""
+    """What to call the scene of a capture: its folder, or the video or archive without its ending."""
     path = capture.resolve()
-    return (path.parent if path.suffix else path).name or "scene"
+    if path.suffix.lower() == ".json":
+        return path.parent.name or "scene"
+    return (path.stem if path.is_file() else path.name) or "scene"
 
 
 def _introduce(capture: Capture, terminal: Terminal) -> tuple[str, ...]:
@@ -120,6 +122,9 @@ def _introduce(capture: Capture, terminal: Terminal) -> tuple[str, ...]:
     points = f"{len(capture.points.points):,} points" if capture.points is not None else "no points"
     lengths = "metric" if capture.metric else "no metric scale"
     terminal.note(f"{capture.source}: {len(train)} photos to fit, {len(held_out)} held out, {points}, {lengths}.")
+    masked = [view for view in capture.views if view.mask is not None]
+    if masked:
+        terminal.note(f"{len(masked)} photos have masks, mode {masked[0].mask_mode}.")
     for note in capture.notes:
         terminal.note(note)
     return capture.notes
@@ -154,8 +159,11 @@ def _closing_lines(scene: Scene, out: Path) -> list[tuple[str, str]]:
         ("next", f"scene3d render {quoted(out)} --cameras turntable"),
     ]
     if not scene.metric:
-        lines.insert(2, ("scale", "unknown: lengths are not metres. Measure two points of a photo, then"))
+        lines.insert(
+            2, ("scale", "unknown: lengths are not metres. Two pixels of a photo or a printed marker tell it:")
+        )
         lines.insert(3, ("", scale_command(scene, out)))
+        lines.insert(4, ("", f"scene3d scale {quoted(out)} --marker-size METRES"))
     else:
         lines.insert(2, ("scale", f"metres, from {scene.scale_source or 'the capture'}"))
     if scene.source.get("interrupted"):
@@ -165,12 +173,8 @@ def _closing_lines(scene: Scene, out: Path) -> list[tuple[str, str]]:
 
 def scale_command(scene: Scene, out: Path) -> str:
     """The command that gives a finished scene its scale, with one of its own photos."""
-    held = next((view for view in scene.views if view.photo is not None), None)
-    if held is None or held.photo is None:
-        return f"scene3d scale {quoted(out)} --known-distance IMAGE,U1,V1,U2,V2=METRES"
-    width, height = held.photo.camera.width, held.photo.camera.height
-    pixels = f"{width // 4},{height // 2},{3 * width // 4},{height // 2}"
-    return f"scene3d scale {quoted(out)} --known-distance {quoted(Path(held.name))},{pixels}=0.30"
+    name = quoted(Path(scene.views[0].name)) if scene.views else "IMAGE"
+    return f"scene3d scale {quoted(out)} --known-distance {name},U1,V1,U2,V2=METRES"
 
 
 def quoted(path: Path) -> str:

@@ -7,7 +7,17 @@ loss, backward, sparse Adam (an `Engine`, one per device); every hundred steps s
 
 from __future__ import annotations
 
+from scene3d.fit._checkpoint import require_checkpoint
 from scene3d.fit._config import PRESETS, FitConfig, load_config, load_preset
 from scene3d.fit._fit import FitProgress, FitResult, fit
 
-__all__ = ["PRESETS", "FitConfig", "FitProgress", "FitResult", "fit", "load_config", "load_preset"]
+__all__ = [
+    "PRESETS",
+    "FitConfig",
+    "FitProgress",
+    "FitResult",
+    "fit",
+    "load_config",
+    "load_preset",
+    "require_checkpoint",
+]

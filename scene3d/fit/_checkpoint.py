@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Checkpoint", "load_checkpoint", "remove_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "remove_checkpoint", "require_checkpoint", "save_checkpoint"]
 
 _NAME = "fit.safetensors"
 _EXPOSURE = tuple(field.name for field in fields(Exposures))
@@ -91,6 +91,18 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         raise OutputError(f"The checkpoint {path} cannot be written ({error}).") from error
 
 
+def require_checkpoint(folder: Path) -> None:
+    """Make sure that there is an interrupted fit to go on with, before long work starts.
+
+    Raises:
+        FitError: There is none.
+    """
+    if not (folder / _NAME).exists():
+        raise FitError(
+            f"There is no interrupted fit in {folder}: --resume goes on with one. Leave --resume out to start."
+        )
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read the checkpoint of a scene folder.
 
@@ -100,10 +112,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     path = folder / _NAME
-    if not path.exists():
-        raise FitError(
-            f"There is no interrupted fit in {folder}: --resume goes on with one. Leave --resume out to start."
-        )
+    require_checkpoint(folder)
     try:
         with safe_open(path, framework="pt") as file:
             about = msgspec.json.decode((file.metadata() or {})["fit"], type=_About)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,3 +154,23 @@ def test_photos_of_one_colour_are_refused(tmp_path: Path) -> None:
         Image.new("RGB", (320, 240), (40 * index, 90, 20)).save(tmp_path / f"{index}.jpg")
     with pytest.raises(CaptureError, match=r"5 of 5 photos .* show one colour"):
         read_capture(tmp_path, work=tmp_path / "work")
+
+
+def test_an_interrupt_while_photos_are_placed_ends_at_once_and_cleanly(tabletop_photos: Path, tmp_path: Path) -> None:
+    """In a process of its own: an interpreter that leaves while COLMAP works would abort."""
+    program = f"""
+import os, signal, sys
+from scene3d.capture import read_capture
+def told(stage, share):
+    if stage == "placing photos" and not told.done:
+        told.done = True
+        os.kill(os.getpid(), signal.SIGINT)
+told.done = False
+try:
+    read_capture({str(tabletop_photos)!r}, work={str(tmp_path)!r}, progress=told)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 130, ran.stderr[-2000:]
+    assert "terminate" not in ran.stderr

@@ -44,7 +44,7 @@ def test_in_words(command: Command, few: Path) -> None:
     assert words["size"].startswith("8 of 640x480")
     assert words["overlap"].startswith("all hang together")
     assert "--marker-size" in words["scale"]
-    assert words["next"] == f"scene3d reconstruct '{few}'"
+    assert words["next"] == f"scene3d reconstruct '{few}' --marker-size METRES"
 
 
 def test_json(command: Command, few: Path) -> None:

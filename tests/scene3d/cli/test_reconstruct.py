@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,3 +84,49 @@ def test_figures_beside_the_bar() -> None:
 def test_capture_name(tmp_path: Path) -> None:
     assert capture_name(tmp_path / "desk") == "desk"
     assert capture_name(tmp_path / "desk" / "transforms.json") == "desk"
+
+
+def test_what_a_scene_is_called(tmp_path: Path) -> None:
+    (tmp_path / "2026.11.22").mkdir()
+    (tmp_path / "desk.mov").touch()
+    (tmp_path / "transforms.json").touch()
+    assert capture_name(tmp_path / "desk.mov") == "desk"
+    assert capture_name(tmp_path / "2026.11.22") == "2026.11.22"
+    assert capture_name(tmp_path / "transforms.json") == tmp_path.name
+
+
+def test_a_zipped_capture(command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", capture_folder)
+    outcome = command("reconstruct", archive, "--out", tmp_path / "desk")
+    assert outcome.code == 0, outcome.err
+    assert len(load_scene(tmp_path / "desk").views) == 17
+
+
+def test_nothing_to_resume_is_said_before_any_work(command: Command, capture_folder: Path, scene_folder: Path) -> None:
+    outcome = command("reconstruct", capture_folder, "--out", scene_folder, "--resume")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: There is no interrupted fit in")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [("nope.png,1,2,3,4=1", "no photo 'nope.png'"), ("000.png,1,2,9999,4=1", "Pixel 9999,4 lies outside")],
+)
+def test_a_known_distance_is_checked_before_the_fit(
+    command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path, spec: str, message: str
+) -> None:
+    outcome = command("reconstruct", capture_folder, "--out", tmp_path / "desk", "--known-distance", spec)
+    assert (outcome.code, fake_fit.calls) == (2, 0)
+    assert message in outcome.err
+    assert not (tmp_path / "desk").exists()
+
+
+def test_without_scale_the_command_that_sets_it_is_printed(
+    command: Command, capture_folder: Path, fake_fit: FakeFit, tmp_path: Path
+) -> None:
+    out = tmp_path / "desk"
+    outcome = command("reconstruct", capture_folder, "--out", out)
+    assert f"scene3d scale {out} --known-distance images/000.png,U1,V1,U2,V2=METRES" in outcome.out
+    # As it stands it must not set a scale: its numbers are the user's to fill in.
+    pasted = command("scale", out, "--known-distance", "images/000.png,U1,V1,U2,V2=METRES")
+    assert pasted.code == 2 and not load_scene(out).metric
