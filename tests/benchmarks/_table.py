@@ -105,7 +105,7 @@ def _files(stage: dict[str, Any]) -> list[Row]:
             if record.get(key) is not None:
                 found.setdefault(record["format"], {})[record["sh_degree"]] = record[key]
         if found:
-            figure = ", ".join(f"{name} {t[0]:.1f} / {t[3]:.1f} s" for name, t in found.items() if {0, 3} <= set(t))
+            figure = ", ".join(f"{name} {t[0]:.2f} / {t[3]:.2f} s" for name, t in found.items() if {0, 3} <= set(t))
             what = f"{count / 1e6:g} million splats {what}, SH degree 0 / 3"
             rows.append((what, figure, "about a second", "python tests/benchmarks/files.py"))
     return rows
