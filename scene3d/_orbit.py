@@ -1,7 +1,6 @@
-"""What the cameras of a capture say about the place: which way is up, what they look at, and an orbit around it.
+"""What the cameras of a capture say about the place: what they look at, and an orbit around it.
 
-Cameras in, numbers or a batched camera out. `reconstruct` takes the up direction from here when the capture does not
-know gravity, and `scene3d render --cameras turntable` its orbit.
+Cameras in, numbers or a batched camera out. `scene3d render --cameras turntable` takes its orbit from here.
 """
 
 from __future__ import annotations
@@ -18,31 +17,10 @@ if TYPE_CHECKING:
 
     from scene3d._gaussians import Gaussians
 
-__all__ = ["centre_of", "orbit", "orbit_splats", "turntable", "up_of"]
-
-SNAP = math.cos(math.radians(10))
-"""An estimated up direction this close to +Z [cosine] is taken for +Z."""
+__all__ = ["centre_of", "orbit", "orbit_splats", "turntable"]
 
 FEWEST_DIRECTIONS = 0.02
 """Smallest mean squared spread of unit vectors that says anything about the direction across them."""
-
-
-def up_of(cameras: Sequence[Camera]) -> tuple[float, float, float]:
-    """World direction that points up, from the way hand-held photos are taken: with a level horizon.
-
-    The image's x axis is then horizontal in every photo, so up is the direction that is most nearly perpendicular to
-    all of them; its sign, and all of it when every photo was taken from one side, is the mean image-up direction.
-    """
-    import torch
-
-    T = torch.stack([camera.T_world_cam for camera in cameras]).double()
-    right, mean_up = T[:, :3, 0], -T[:, :3, 1].mean(dim=0)
-    values, vectors = torch.linalg.eigh(right.T @ right / len(T))
-    up = vectors[:, 0] if values[1] > FEWEST_DIRECTIONS else mean_up
-    up = torch.nn.functional.normalize(up, dim=0) * (1.0 if up @ mean_up >= 0 else -1.0)
-    if up.norm() == 0 or up[2] > SNAP:
-        return (0.0, 0.0, 1.0)
-    return (float(up[0]), float(up[1]), float(up[2]))
 
 
 def centre_of(cameras: Sequence[Camera]) -> Tensor:

@@ -146,16 +146,26 @@ def _scale_request(marker_size: float | None, known_distance: str | None, size: 
 
 
 def _scaled(scene: Scene, capture: Capture, request: ScaleRequest) -> tuple[Scene, Capture]:
-    """Scene and capture in metres; as they were, with a note, where the scale cannot be found: a fit is not lost."""
+    """Scene and capture in metres; as they were, with a note, where the scale cannot be found: a fit is not lost.
+
+    A capture that is metric keeps its lengths, as it does beside markers.
+    """
     from scene3d._errors import Scene3dError
     from scene3d._scale import apply_scale, estimate_scale
     from scene3d.capture import Similarity, transform_capture
 
+    def noted(note: str) -> tuple[Scene, Capture]:
+        return replace(scene, source={**scene.source, "notes": [*scene.source["notes"], note]}), capture
+
     try:
         estimate = estimate_scale(scene, request)
     except Scene3dError as error:
-        notes = [*scene.source["notes"], f"The scale was not set. {error}"]
-        return replace(scene, source={**scene.source, "notes": notes}), capture
+        return noted(f"The scale was not set. {error}")
+    if capture.metric:
+        return noted(
+            f"The {estimate.source} says that lengths are {estimate.scale:.3f} times those of the capture, which is "
+            "metric already and was kept; scene3d scale --overwrite sets it anew."
+        )
     moved = transform_capture(capture, Similarity(estimate.scale))
     return apply_scale(scene, estimate), replace(moved, metric=True, scale_source=estimate.source)
 
@@ -238,9 +248,12 @@ def _load_config(preset: str, config: Path | str | None, seconds: float | None) 
 
 def _up(capture: Capture) -> tuple[float, float, float]:
     """World direction that points up: what the capture knows or was found, else as the photos were held."""
-    from scene3d._orbit import up_of
+    from scene3d.capture import camera_up
 
-    return capture.up or up_of([view.camera for view in capture.views])
+    if capture.up is not None:
+        return capture.up
+    x, y, z = camera_up([view.camera for view in capture.views]).up.tolist()
+    return (x, y, z)
 
 
 def _source(capture: Capture, result: FitResult, **options: Any) -> dict[str, Any]:

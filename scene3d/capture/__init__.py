@@ -9,6 +9,7 @@ capture metric scale and turns its world upright. A capture without points gets 
 from __future__ import annotations
 
 from scene3d.capture._align import align, parse_up
+from scene3d.capture._camera_up import CameraUp, camera_up
 from scene3d.capture._capture import (
     HELD_OUT_EVERY,
     Capture,
@@ -34,6 +35,7 @@ from scene3d.capture._triangulate import triangulate
 __all__ = [
     "FORMATS",
     "HELD_OUT_EVERY",
+    "CameraUp",
     "Capture",
     "DepthFile",
     "MaskMode",
@@ -46,6 +48,7 @@ __all__ = [
     "Similarity",
     "View",
     "align",
+    "camera_up",
     "depth_points",
     "find_markers",
     "find_source",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scene3d import load_scene
+from scene3d import Capture, load_scene
+from scene3d._reconstruct import _scaled
+from scene3d._scale import ScaleRequest
+from scene3d.capture import View
 from scene3d.cli._progress import in_words
 from scene3d.cli.reconstruct import capture_name
 
@@ -130,3 +134,15 @@ def test_without_scale_the_command_that_sets_it_is_printed(
     # As it stands it must not set a scale: its numbers are the user's to fill in.
     pasted = command("scale", out, "--known-distance", "images/000.png,U1,V1,U2,V2=METRES")
     assert pasted.code == 2 and not load_scene(out).metric
+
+
+@pytest.mark.parametrize("metric", [True, False])
+def test_a_metric_capture_keeps_its_lengths(scene_folder: Path, metric: bool) -> None:
+    scene = replace(load_scene(scene_folder), metric=metric, source={"notes": []})
+    views = tuple(View(view.name, scene_folder / view.name, view.camera) for view in scene.views)
+    capture = Capture(scene_folder, views, metric=metric)
+    scaled, moved = _scaled(scene, capture, ScaleRequest(factor=2.0))
+    assert scaled.metric and moved.metric
+    grown = scaled.cameras[0].position.norm() / scene.cameras[0].position.norm()
+    assert float(grown) == pytest.approx(1.0 if metric else 2.0)
+    assert any("2.000 times" in note and "was kept" in note for note in scaled.source["notes"]) == metric
