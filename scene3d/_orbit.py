@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["centre_of", "orbit", "orbit_splats", "turntable"]
 
+LARGEST_GAP = math.radians(90)
+"""Widest part of the circle without a camera that an orbit passes."""
+LEAST_SWING = math.radians(10)
 FEWEST_DIRECTIONS = 0.02
 """Smallest mean squared spread of unit vectors that says anything about the direction across them."""
 
@@ -46,6 +49,9 @@ def turntable(
 ) -> Camera:
     """An orbit at the mean height and radius of capture cameras around the point that they look at.
 
+    Where the cameras left out more than a quarter of the circle, nobody knows what is to be seen from there: the orbit
+    then swings to and fro over the arc that they cover.
+
     Args:
         cameras: Capture cameras, at least one.
         frames: Number of views on the circle.
@@ -68,10 +74,37 @@ def turntable(
     radius = float(across.norm(dim=1).mean())
     ahead = [float(camera.T_world_cam[:3, 2].double() @ -o) for camera, o in zip(cameras, offset, strict=True)]
     inward = sum(ahead) >= 0  # A room scanned from its middle is seen by looking outwards.
+    forward = torch.stack([camera.T_world_cam[:3, 2] for camera in cameras]).double()
+    arc = _arc(-forward if inward else forward, axis)
     start = across[0] if float(across[0].norm()) > 0 else None
     return orbit(
-        centre, radius, height_above, frames, axis=axis, size=(width, height), fov_x=fov_x, start=start, inward=inward
+        centre,
+        radius,
+        height_above,
+        frames,
+        axis=axis,
+        size=(width, height),
+        fov_x=fov_x,
+        start=start if arc is None else arc[0],
+        inward=inward,
+        swing=None if arc is None else arc[1],
     )
+
+
+def _arc(directions: Tensor, axis: Tensor) -> tuple[Tensor, float] | None:
+    """Middle (3,) and half width [rad] of the arc that directions (C, 3) cover about an axis; None for most of it."""
+    import torch
+
+    x = torch.nn.functional.normalize(torch.linalg.cross(axis, axis.roll(1) + axis.new_tensor([0.3, 0.1, 0.2])), dim=0)
+    y = torch.linalg.cross(axis, x)
+    angles = torch.atan2(directions @ y, directions @ x).sort().values
+    gaps = torch.cat([angles[1:], angles[:1] + 2 * math.pi]) - angles
+    widest = int(gaps.argmax())
+    if float(gaps[widest]) < LARGEST_GAP:
+        return None
+    half = max(0.5 * (2 * math.pi - float(gaps[widest])), LEAST_SWING)
+    middle = float(angles[widest] + 0.5 * gaps[widest]) + math.pi
+    return math.cos(middle) * x + math.sin(middle) * y, half
 
 
 def orbit_splats(splats: Gaussians, frames: int, *, up: Sequence[float], size: tuple[int, int]) -> Camera:
@@ -103,6 +136,7 @@ def orbit(
     fov_x: float,
     start: Tensor | None = None,
     inward: bool = True,
+    swing: float | None = None,
 ) -> Camera:
     """Views on a circle, counter-clockwise seen from above.
 
@@ -116,6 +150,7 @@ def orbit(
         fov_x: Horizontal field of view [rad].
         start: Direction in which the first view lies, shape (3,); None for any.
         inward: Look at the centre, or away from it.
+        swing: Go to and fro by this much on both sides of ``start`` [rad]; None for the whole circle.
     """
     import torch
 
@@ -127,7 +162,8 @@ def orbit(
     radius = max(radius, 1e-6 * max(1.0, abs(height)))
     views = []
     for frame in range(frames):
-        angle = 2 * math.pi * frame / frames
+        turn = 2 * math.pi * frame / frames
+        angle = turn if swing is None else swing * math.sin(turn)
         position = centre + radius * (math.cos(angle) * x + math.sin(angle) * y) + height * axis
         target = centre if inward else 2 * position - centre
         T_world_cam = Camera.look_at(position, target, up=axis).float()

@@ -83,3 +83,16 @@ def test_splats_without_cameras_are_in_view() -> None:
     xy = pixels[..., :2] / pixels[..., 2:]
     inside = (seen[..., 2] > 0) & (xy > 0).all(-1) & (xy < torch.tensor([90, 60])).all(-1)
     assert inside.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("arc", [0.3, 0.6, 1.0])
+def test_a_turntable_stays_where_photos_were_taken(arc: float) -> None:
+    """Cameras on part of a circle leave the rest unseen; seen from there is black or worse."""
+    up = torch.tensor([0.0, 0.0, 1.0])
+    taken = torch.stack([camera.position - CENTRE for camera in ring(up, arc=arc)])
+    turned = turntable(ring(up, arc=arc), 24, up=(0.0, 0.0, 1.0)).position - CENTRE
+    flat = torch.nn.functional.normalize(taken[:, :2], dim=1), torch.nn.functional.normalize(turned[:, :2], dim=1)
+    nearest = (flat[1] @ flat[0].T).max(dim=1).values.clamp(max=1).arccos()
+    assert float(nearest.max()) < math.radians(45)
+    farthest = (flat[0] @ flat[1].T).max(dim=1).values.clamp(max=1).arccos()
+    assert float(farthest.max()) < math.radians(20)
