@@ -1,5 +1,70 @@
 """State -> State: the physics side of the world. Knows nothing of pictures.
 
-For now this package owns what everything to its right shares: rotations and poses (`dynamics.poses`).
-Bodies, contact and the learned network join it with their own issues.
+    poses             rotations and rigid poses: the one module of tested conversions
+    Material          density, friction, restitution and how sure one is; presets by `load_materials`
+    Body              mass, inertia, contact geometry of one thing; made by `body_from_mesh`
+    Particles         the discretisation of a deformable body
+    TriangleMesh      what colliders are made of
+
+Names are resolved on first use, so that importing this package costs nothing.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dynamics._body import Body as Body
+    from dynamics._body import body_from_mesh as body_from_mesh
+    from dynamics._distance_grid import DistanceGrid as DistanceGrid
+    from dynamics._distance_grid import distance_grid as distance_grid
+    from dynamics._mass_properties import MassProperties as MassProperties
+    from dynamics._mass_properties import mass_properties as mass_properties
+    from dynamics._material import Material as Material
+    from dynamics._material import load_materials as load_materials
+    from dynamics._particles import Particles as Particles
+    from dynamics._surface_points import surface_points as surface_points
+    from dynamics._triangle_mesh import TriangleMesh as TriangleMesh
+
+__all__ = [
+    "Body",
+    "DistanceGrid",
+    "MassProperties",
+    "Material",
+    "Particles",
+    "TriangleMesh",
+    "body_from_mesh",
+    "distance_grid",
+    "load_materials",
+    "mass_properties",
+    "surface_points",
+]
+
+_HOMES = {
+    "Body": "dynamics._body",
+    "DistanceGrid": "dynamics._distance_grid",
+    "MassProperties": "dynamics._mass_properties",
+    "Material": "dynamics._material",
+    "Particles": "dynamics._particles",
+    "TriangleMesh": "dynamics._triangle_mesh",
+    "body_from_mesh": "dynamics._body",
+    "distance_grid": "dynamics._distance_grid",
+    "load_materials": "dynamics._material",
+    "mass_properties": "dynamics._mass_properties",
+    "surface_points": "dynamics._surface_points",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, whether imported yet or not."""
+    return sorted(set(globals()) | set(__all__))

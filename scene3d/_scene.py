@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from torch import Tensor
+
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
+    from scene3d._scene_object import SceneObject
+    from scene3d._support import SupportPlane
     from scene3d.capture._capture import View
 
 __all__ = ["Scene", "SceneView"]
@@ -36,7 +40,7 @@ class SceneView:
 
 @dataclass(frozen=True)
 class Scene:
-    """Splats and the cameras that saw them."""
+    """Splats, the objects that they ride on, and the cameras that saw them."""
 
     splats: Gaussians
     """All splats; `component_index` says which body each rides on, 0 is the background."""
@@ -54,11 +58,39 @@ class Scene:
     """Where metric scale came from, e.g. ``capture``, ``markers``, ``known distance``; empty when unknown."""
     T_world_source: tuple[tuple[float, float, float, float], ...] | None = None
     """Similarity (4, 4), last row 0 0 0 1, from the world of the capture's files to this one; None for the identity."""
+    objects: tuple[SceneObject, ...] = ()
+    """Things that can be moved; object i is component i + 1 of the splats."""
+    supports: tuple[SupportPlane, ...] = ()
+    """What the objects stand on, the largest first."""
+    filled: int = 0
+    """How many of the background's splats, its last ones, were made up to fill the holes under objects."""
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
         """Cameras of all views."""
         return tuple(view.camera for view in self.views)
+
+    @property
+    def T_world_body(self) -> Tensor:
+        """Poses of the background (the identity) and of all objects, for `render`, shape (1 + objects, 7)."""
+        import torch
+
+        background = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+        return torch.tensor([background, *(thing.T_world_body for thing in self.objects)], dtype=torch.float32)
+
+    def index(self, name: str) -> int:
+        """Place of the object with that name in `objects`; its component is one more.
+
+        Raises:
+            UsageError: There is no such object; the message lists those there are.
+        """
+        from scene3d._errors import UsageError
+
+        names = [thing.name for thing in self.objects]
+        if name not in names:
+            has = f"It has {', '.join(names)}." if names else "It has none: run `scene3d segment` first."
+            raise UsageError(f"There is no object {name!r} in the scene. {has}")
+        return names.index(name)
 
     def photos(self) -> tuple[View, ...]:
         """The photos that the scene was made from, posed in its present world, sorted by name.
