@@ -85,3 +85,12 @@ def tabletop() -> Path:
     if not (folder / "transforms.json").is_file():
         pytest.fail(f"{folder} holds no transforms.json: the committed demo capture is gone", pytrace=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tabletop_scene() -> Path:
+    """The demo scene that is committed with the code: assets/tabletop, fitted and segmented."""
+    folder = ROOT / "assets" / "scenes" / "tabletop"
+    if not (folder / "scene.yaml").is_file():
+        pytest.fail(f"{folder} holds no scene.yaml: the committed demo scene is gone", pytrace=False)
+    return folder
