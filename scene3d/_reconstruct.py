@@ -2,8 +2,9 @@
 
 What can be checked without work is checked before anything is written: the device, the kind of capture, the
 configuration, the output. Then the capture is read, its poses solved where it has none, its world given scale and
-gravity; the splats are fitted, looked at through the held-out cameras, saved, and reported on. The scene is saved
-before its report, so that a full disk or an impatient user loses pictures and never the splats. Frames of videos,
+gravity; the splats are fitted, looked at through the held-out cameras, saved, reported on, and told apart into objects.
+The scene is saved before its report and before its objects are looked for, so that a full disk or an impatient user
+loses pictures and never the splats. Frames of videos,
 unpacked archives and solved poses stay in ``capture/`` of the scene folder.
 """
 
@@ -49,6 +50,7 @@ def reconstruct(
     seed: int = 0,
     overwrite: bool = False,
     resume: bool = False,
+    segment: bool = True,
     progress: Callable[[FitProgress], None] | None = None,
     on_capture: Callable[[Capture], None] | None = None,
 ) -> Scene:
@@ -72,6 +74,7 @@ def reconstruct(
         seed: Seed of everything random.
         overwrite: Replace a scene that is in ``out`` already.
         resume: Go on with the fit that was interrupted in ``out``.
+        segment: Tell the objects of the scene apart, as `scene3d segment` does.
         progress: Called a few times a second during fitting.
         on_capture: Called with the capture before fitting starts.
 
@@ -131,7 +134,30 @@ def reconstruct(
     scene = replace(scene, metrics=_summary(metrics))
     save_scene(scene, out, overwrite=True)
     write_report(out / "report", metrics, scene.splats, scene.views, capture, title=out.resolve().name)
-    return scene
+    if not segment or result.interrupted:
+        return scene
+    return _segmented(scene, out, seed=seed, progress=progress)
+
+
+def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitProgress], None] | None) -> Scene:
+    """The scene with its objects; as it was, with a note, where none are to be found: a fit is not lost."""
+    from scene3d._errors import Scene3dError
+    from scene3d.files import save_scene
+    from scene3d.report import write_objects_report
+    from scene3d.segment import SegmentRequest
+    from scene3d.segment import segment as segment_scene
+
+    try:
+        found = segment_scene(scene, SegmentRequest(seed=seed), progress=_stages(progress))
+    except Scene3dError as error:
+        note = f"No objects were told apart. {error}"
+        scene = replace(scene, source={**scene.source, "notes": [*scene.source["notes"], note]})
+        save_scene(scene, out, overwrite=True)
+        return scene
+    save_scene(found, out, overwrite=True)
+    if found.objects:
+        write_objects_report(out / "report", found, title=out.resolve().name)
+    return found
 
 
 def _scale_request(marker_size: float | None, known_distance: str | None, size: str | None) -> ScaleRequest | None:

@@ -106,8 +106,11 @@ def set_scale(
     if scene.metric and not overwrite:
         origin = f" (scale from {scene.scale_source})" if scene.scale_source else ""
         raise OutputError(f"{folder} is metric already{origin}; pass --overwrite to set its scale anew.")
-    if len(scene.splats) and int(scene.splats.component_index.max()) > 0:
-        raise UsageError(f"{folder} holds bodies of their own beside the background; set the scale before segmenting.")
+    if len(scene.splats) and int(scene.splats.component_index.max()) > len(scene.objects):
+        raise UsageError(
+            f"{folder} holds splats of bodies that it does not describe, so they cannot be scaled. "
+            "Set the scale before segmenting, or segment it again."
+        )
     estimate = estimate_scale(scene, request, progress)
     scaled = apply_scale(scene, estimate)
     save_scene(scaled, folder, overwrite=True)
@@ -136,10 +139,14 @@ def estimate_scale(
     scene: Scene, request: ScaleRequest, progress: Callable[[float], None] | None = None
 ) -> ScaleEstimate:
     """Metres per unit of a scene, from what was asked for; see `set_scale`."""
+    from scene3d._flatten import flatten
     from scene3d.capture._scale_estimate import ScaleEstimate
 
     if request.factor is not None:
         return ScaleEstimate(request.factor, 0.0, "factor", "given")
+    if request.size is not None and scene.objects:
+        return _from_body(scene, request.size)
+    scene = flatten(scene)  # What measures surfaces looks at the splats of the world.
     if request.known_distance is not None:
         from scene3d.capture._known_distance import known_distance
 
@@ -151,6 +158,17 @@ def estimate_scale(
         return marker_scale(scene, request.marker_size, ids=ids, dictionary=dictionary, progress=progress)
     assert request.size is not None
     return _from_size(scene, request.size)
+
+
+def _from_body(scene: Scene, text: str) -> ScaleEstimate:
+    from scene3d._object_box import upright_sides
+    from scene3d.capture._scale_estimate import ScaleEstimate
+
+    name, metres = _size(text)
+    extent = max(upright_sides(scene.objects[scene.index(name)], scene.up))
+    if not (math.isfinite(extent) and extent > 0):
+        raise CaptureError(f"The object {name!r} has no extent in the scene. Name another object.")
+    return ScaleEstimate(metres / extent, OBJECT_ERROR, "size", f"{name} is {metres:g} m long")
 
 
 def _from_size(scene: Scene, text: str) -> ScaleEstimate:

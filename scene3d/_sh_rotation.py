@@ -18,6 +18,10 @@ __all__ = ["rotate_sh", "sh_rotation"]
 
 DIRECTIONS = 64
 """Directions at which the basis is sampled; 7 unknowns a row are the most that a degree up to 3 has."""
+FEW_DIRECTIONS = 12
+"""Directions at which splats that turn one by one are sampled: few, for speed, and well spread for 7 unknowns."""
+SLICE = 2048
+"""Splats that are turned at once."""
 
 
 def sh_rotation(degree: int, R: Tensor) -> Tensor:
@@ -34,7 +38,7 @@ def sh_rotation(degree: int, R: Tensor) -> Tensor:
 
     from scene3d.render._spherical_harmonics import sh_basis
 
-    directions = _directions()
+    directions = _directions(DIRECTIONS)
     before = sh_basis(degree, directions)
     after = sh_basis(degree, directions @ R.detach().cpu().double().T)
     D = torch.zeros(before.shape[1], before.shape[1], dtype=torch.float64)
@@ -45,25 +49,56 @@ def sh_rotation(degree: int, R: Tensor) -> Tensor:
 
 
 def rotate_sh(shN: Tensor, R: Tensor) -> Tensor:
-    """Coefficients (N, K, 3) of degrees 1 and up after every splat was turned by ``R`` (3, 3).
+    """Coefficients (N, K, 3) of degrees 1 and up after splats were turned.
 
-    Degree 0 has no direction and stays as it is.
+    Degree 0 has no direction and stays as it is. Each splat may have a rotation of its own; then the result is
+    differentiable in the rotations too.
+
+    Args:
+        shN: Coefficients.
+        R: One rotation of all splats (3, 3), or one for each (N, 3, 3).
     """
     import torch
 
     degree = math.isqrt(shN.shape[1] + 1) - 1
     if degree == 0:
         return shN
+    if R.dim() == 3:
+        parts = zip(shN.split(SLICE), R.split(SLICE), strict=True)
+        turned = [_rotated_each(part.double(), turns.double(), degree).to(shN.dtype) for part, turns in parts]
+        return torch.cat(turned) if turned else shN
     D = sh_rotation(degree, R).to(shN.device)
     return torch.einsum("kl,nlc->nkc", D, shN.double()).to(shN.dtype)
 
 
-def _directions() -> Tensor:
-    """Unit vectors (DIRECTIONS, 3), evenly spread: a spiral of equal steps in height and of the golden angle."""
+def _rotated_each(shN: Tensor, R: Tensor, degree: int) -> Tensor:
+    """Coefficients (N, K, 3) turned by a rotation each (N, 3, 3).
+
+    Each splat's colour is evaluated at directions that are turned back, and the coefficients are read off the values.
+    """
     import torch
 
-    i = torch.arange(DIRECTIONS, dtype=torch.float64)
-    z = 1 - (2 * i + 1) / DIRECTIONS
+    from scene3d.render._spherical_harmonics import sh_basis
+
+    directions = _directions(FEW_DIRECTIONS).to(shN.device)
+    still = sh_basis(degree, directions)
+    back = torch.einsum("di,nij->ndj", directions, R)
+    basis = sh_basis(degree, back.reshape(-1, 3)).reshape(len(R), FEW_DIRECTIONS, still.shape[1])
+    turned = []
+    for order in range(1, degree + 1):
+        block = slice(order**2 - 1, (order + 1) ** 2 - 1)
+        # As a change of what was there, so that a splat that does not turn keeps its bits.
+        change = torch.bmm(basis[:, :, block] - still[:, block], shN[:, block])
+        turned.append(shN[:, block] + torch.linalg.pinv(still[:, block]) @ change)
+    return torch.cat(turned, dim=1)
+
+
+def _directions(count: int) -> Tensor:
+    """Unit vectors (count, 3), evenly spread: a spiral of equal steps in height and of the golden angle."""
+    import torch
+
+    i = torch.arange(count, dtype=torch.float64)
+    z = 1 - (2 * i + 1) / count
     angle = i * math.pi * (3 - math.sqrt(5))
     radius = (1 - z * z).sqrt()
     return torch.stack([radius * angle.cos(), radius * angle.sin(), z], dim=1)

@@ -150,7 +150,8 @@ def test_constraints_pin_torch_and_everything_declared() -> None:
 def test_everything_imported_is_declared() -> None:
     """What torch happens to bring along today is not ours to import."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["cuda"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["cuda"], *extras["sam2"]]
     declared = {_normal(re.split(r"[\[<>=!~ ]", requirement)[0]) for requirement in wanted}
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGED]
     imported = {name.split(".")[0] for tree in trees for name, _ in _imports(ast.walk(tree))}

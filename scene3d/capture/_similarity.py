@@ -150,7 +150,7 @@ def transform_splats(splats: Gaussians, s: Similarity) -> Gaussians:
     """The same splats in another world: moved, grown and turned, view-dependent colour included.
 
     Only splats of the background (``component_index`` 0) are in the world's frame. Those of bodies are in frames of
-    their own and are returned unchanged; what moves them is their bodies' poses.
+    their own and are returned unchanged; what moves them is their bodies' poses, and `transform_scene` makes them grow.
     """
     import torch
 
@@ -179,13 +179,20 @@ def transform_splats(splats: Gaussians, s: Similarity) -> Gaussians:
 
 
 def transform_scene(scene: Scene, s: Similarity) -> Scene:
-    """The same scene in another world; whether its lengths are metres is for the caller to say."""
+    """The same scene in another world; whether its lengths are metres is for the caller to say.
+
+    Objects and supports come along. Masses that are density times volume change with the volume.
+    """
+    from scene3d.capture._object_similarity import transform_object, transform_support
+
     return replace(
         scene,
-        splats=transform_splats(scene.splats, s),
+        splats=_grow_bodies(transform_splats(scene.splats, s), s),
         views=tuple(_scene_view(view, s) for view in scene.views),
         up=s.up(scene.up),
         T_world_source=s.after(scene.T_world_source),
+        objects=tuple(transform_object(thing, s) for thing in scene.objects),
+        supports=tuple(transform_support(support, s) for support in scene.supports),
     )
 
 
@@ -196,6 +203,19 @@ def _view(view: View, s: Similarity) -> View:
 def _scene_view(view: SceneView, s: Similarity) -> SceneView:
     photo = None if view.photo is None else _view(view.photo, s)
     return replace(view, camera=s.camera(view.camera), photo=photo)
+
+
+def _grow_bodies(splats: Gaussians, s: Similarity) -> Gaussians:
+    """Splats of bodies after their bodies grew about the origins of their frames; the background as it is."""
+    body = splats.component_index > 0
+    if s.scale == 1 or not bool(body.any()):
+        return splats
+    grown = transform_splats(
+        replace(splats[body], component_index=splats.component_index[body] * 0), Similarity(s.scale)
+    )
+    means, scales = splats.means.clone(), splats.scales.clone()
+    means[body], scales[body] = grown.means, grown.scales
+    return replace(splats, means=means, scales=scales)
 
 
 def _turned(quats: Tensor, R: Tensor) -> Tensor:

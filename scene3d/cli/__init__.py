@@ -69,7 +69,10 @@ def _run(args: list[str]) -> int:
     import tyro
 
     markers = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    command = tyro.cli(verb, prog=f"scene3d {args[0]}", args=args[1:], config=markers)
+    # A verb whose flags have an order among them numbers their values before tyro sorts them by flag.
+    arrange = getattr(verb, "arrange", None)
+    words = args[1:] if arrange is None else arrange(args[1:])
+    command = tyro.cli(verb, prog=f"scene3d {args[0]}", args=words, config=markers)
     return command.run() or 0
 
 

@@ -67,17 +67,18 @@ def shots_of(scene: Scene, cameras: str, names: Sequence[str], size: tuple[int, 
 
 def turntable_shots(scene: Scene, frames: int, size: tuple[int, int] | None) -> tuple[SceneView, ...]:
     """Views of one turn around what the capture looked at, or around the splats when there are no cameras."""
+    from scene3d._flatten import flatten
     from scene3d._orbit import orbit_splats, turntable
 
     if scene.views:
         batch = turntable(scene.cameras, frames, up=scene.up, size=size)
     else:
-        batch = orbit_splats(scene.splats, frames, up=scene.up, size=size or SIZE_WITHOUT_CAMERAS)
+        batch = orbit_splats(flatten(scene).splats, frames, up=scene.up, size=size or SIZE_WITHOUT_CAMERAS)
     return tuple(SceneView(f"{i:04d}", batch[i]) for i in range(frames))
 
 
 def _from_file(path: Path) -> tuple[SceneView, ...]:
-    from scene3d.files._scene_file import decode_cameras
+    from scene3d.files._camera_file import decode_cameras
 
     if not path.is_file():
         raise UsageError(

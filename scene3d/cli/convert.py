@@ -6,6 +6,7 @@ has none. Formats differ in what they hold, so the verb's real work is to say wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -34,7 +35,8 @@ class Convert:
 
     Read: 3DGS .ply, compressed .ply, .spz, .splat, .sog, .glb (KHR_gaussian_splatting), splatfacto .ckpt or the folder
     of its run, scene folders. Written: .ply (exact), .spz, .splat, .glb, and a scene folder for a name without suffix.
-    With --to, A is a capture and becomes a dataset of nerfstudio or COLMAP.
+    A folder of objects (NAME/splat.ply beside a mesh) becomes a scene of bodies. With --to, A is a capture and becomes
+    a dataset of nerfstudio or COLMAP.
     """
 
     section: ClassVar[str] = "Exchange"
@@ -47,6 +49,10 @@ class Convert:
         Literal["nerfstudio", "colmap"] | None, arg(metavar="nerfstudio|colmap", help_behavior_hint="(default: splats)")
     ] = None
     """Write the capture A (photos, poses, masks, points) as a dataset of this program into the folder B."""
+    collider: Annotated[Path | None, arg(metavar="FILE.glb", help_behavior_hint="")] = None
+    """Mesh of the world that the splats A show (Marble exports both): B stands upright and gets it as a static body."""
+    unit: Annotated[float | None, arg(metavar="METRES", help_behavior_hint="(default: not known)")] = None
+    """With --collider: length of one unit of A, which Marble calls metric_scale_factor."""
     up: Annotated[
         tuple[float, float, float] | None, arg(metavar="X Y Z", help_behavior_hint="(default: as A says)")
     ] = None
@@ -82,6 +88,12 @@ class Convert:
             low, high = UP_LENGTHS
             if not low < sum(x * x for x in self.up) ** 0.5 < high:
                 raise UsageError("--up takes a direction, for example --up 0 0 1; its length must not be zero.")
+        if self.collider is None and self.unit is not None:
+            raise UsageError("--unit belongs to --collider. Set the scale of a scene with 'scene3d scale' instead.")
+        if self.unit is not None and not (math.isfinite(self.unit) and self.unit > 0):
+            raise UsageError(f"Found --unit {self.unit:g}; it takes a number above zero, in metres.")
+        if self.collider is not None and (self.to is not None or self.up is not None):
+            raise UsageError("--collider reads a world whose up is known. Leave out --to and --up.")
         if self.to is not None:
             return
         if self.target.suffix and not writes_splats(self.target):
@@ -98,22 +110,22 @@ class Convert:
         from scene3d._scene import Scene
         from scene3d.files import save_scene, save_splats
 
-        found, scene, lost = _read(self.source)
+        found, scene, lost = _read(self.source, self.collider, self.unit)
         up = self.up or found.up
         if self.target.suffix:
             units = () if scene is None else (f"units {'m' if scene.metric else 'unknown'}",)
             lost += save_splats(found.splats, self.target, comments=(*units, "made by scene3d"), up=up)
-            kind = self.target.suffix[1:].lower()
+            kind, count = self.target.suffix[1:].lower(), len(found.splats)
         else:
             made = scene or Scene(found.splats, source={"converted_from": str(self.source)})
             save_scene(made if up is None else replace(made, up=_unit(up)), self.target, overwrite=self.overwrite)
-            lost, kind = [], "scene folder"
+            lost, kind, count = [], "scene folder", len(made.splats)
         return {
             "source": str(self.source),
             "target": str(self.target),
             "from": found.format,
             "to": kind,
-            "splats": len(found.splats),
+            "splats": count,
             "sh_degree": found.splats.sh_degree,
             "up": None if up is None else list(_unit(up)),
             "bytes_read": _bytes(self.source),
@@ -146,27 +158,45 @@ class Convert:
 verb = Convert
 
 
-def _read(path: Path) -> tuple[SplatFile, Scene | None, list[str]]:
-    """Splats, the scene if they came from one, and what of it no splat file holds."""
+def _read(path: Path, collider: Path | None, unit: float | None) -> tuple[SplatFile, Scene | None, list[str]]:
+    """Splats in the world, the scene if they came from one, and what of it no splat file holds."""
+    from scene3d._flatten import flatten
     from scene3d.files import SplatFile, load_scene, load_splats
     from scene3d.files._splat_files import holds_splats
+    from scene3d.interop import holds_polaris, read_marble, read_polaris
 
-    if path.is_dir() and (path / "scene.yaml").is_file():
-        scene = load_scene(path)
-        lost = []
-        if scene.views:
-            lost.append(f"{len(scene.views)} cameras of the capture were left behind.")
-        if scene.metric:
-            lost.append("That lengths are metres is not in the file; they still are.")
-        if scene.metrics or scene.source:
-            lost.append("The record of where the scene came from and how good it is was left behind.")
-        return SplatFile(scene.splats, "scene folder", up=scene.up), scene, lost
-    if path.is_dir() and not holds_splats(path):
+    if collider is not None:
+        scene, kind = read_marble(path, collider, unit=unit), "splats and collider"
+    elif path.is_dir() and (path / "scene.yaml").is_file():
+        scene, kind = load_scene(path), "scene folder"
+    elif path.is_dir() and holds_polaris(path):
+        scene, kind = read_polaris(path), "folder of objects"
+    elif path.is_dir() and not holds_splats(path):
         raise FileFormatError(
             f"{path} is a folder without splats. For a folder of photos add --to nerfstudio or --to colmap, or make "
             "splats of it with 'scene3d reconstruct'."
         )
-    return load_splats(path), None, []
+    else:
+        return load_splats(path), None, []
+    notes = tuple(scene.source.get("notes", ())) if kind != "scene folder" else ()
+    return SplatFile(flatten(scene).splats, kind, notes, scene.up), scene, _lost_of_scene(scene)
+
+
+def _lost_of_scene(scene: Scene) -> list[str]:
+    """What no splat file has a place for."""
+    lost = []
+    if scene.objects:
+        names = ", ".join(thing.name for thing in scene.objects)
+        lost.append(f"{len(scene.objects)} objects became part of one picture; their bodies were left behind: {names}.")
+    if scene.filled:
+        lost.append(f"{scene.filled} splats that were made up to fill the holes under objects were left out.")
+    if scene.views:
+        lost.append(f"{len(scene.views)} cameras of the capture were left behind.")
+    if scene.metric:
+        lost.append("That lengths are metres is not in the file; they still are.")
+    if scene.metrics or scene.source:
+        lost.append("The record of where the scene came from and how good it is was left behind.")
+    return lost
 
 
 def _unit(up: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 class Info:
     """Say what a scene holds and how good it is.
 
-    Splats, extent, scale, cameras, quality, size on disk. Nothing is rendered.
+    Splats, extent, scale, objects, cameras, quality, size on disk. Nothing is rendered.
     """
 
     section: ClassVar[str] = "Look at it"
@@ -48,18 +48,24 @@ verb = Info
 
 def describe(scene: Scene, path: Path) -> dict[str, Any]:
     """What is printed with ``--json``."""
+    from scene3d._flatten import flatten
+    from scene3d.cli._object_table import describe_objects
+
     return {
         "path": str(path),
         "bytes": _bytes(path),
         "splats": len(scene.splats),
         "sh_degree": scene.splats.sh_degree,
         "bodies": int(scene.splats.component_index.max()) if len(scene.splats) else 0,
-        "bounds": _bounds(scene.splats),
+        "bounds": _bounds(flatten(scene).splats),
         "metric": scene.metric,
         "scale_source": scene.scale_source,
         "up": list(scene.up),
         "T_world_source": None if scene.T_world_source is None else [list(row) for row in scene.T_world_source],
         "cameras": _cameras(scene),
+        "objects": describe_objects(scene),
+        "supports": len(scene.supports),
+        "filled": scene.filled,
         "metrics": dict(scene.metrics),
         "source": dict(scene.source),
     }
@@ -97,7 +103,11 @@ def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("extent", extent_in_words(d)))
     lines.append(("scale", _scale_in_words(d)))
     lines.append(("up", " ".join(f"{value:.3g}" for value in d["up"])))
-    if d["bodies"]:
+    if d["objects"]:
+        from scene3d.cli._object_table import object_lines
+
+        lines += object_lines(d["objects"], metric=d["metric"])
+    elif d["bodies"]:
         lines.append(("bodies", f"{d['bodies']} besides the background"))
     cameras = d["cameras"]
     sizes = ", ".join(f"{width}x{height}" for width, height in cameras["sizes"][:3])

@@ -21,10 +21,11 @@ Format = Literal["transforms", "colmap", "rgbd", "polycam", "record3d", "photos"
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Turn photos, a video or a scan into a scene folder with a report.
+    """Turn photos, a video or a scan into a scene of objects, with a report.
 
-    Photos without poses get them from structure from motion. Every 8th photo is held out of fitting to measure the
-    result, if there are 16 or more. Ctrl-C ends the fit early and still saves the scene; --resume goes on from there.
+    Photos without poses get them from structure from motion. What stands on a table becomes bodies (see segment).
+    Every 8th photo is held out of fitting to measure the result, if there are 16 or more. Ctrl-C ends the fit early and
+    still saves the scene; --resume goes on from there.
     """
 
     section: ClassVar[str] = "Make a scene"
@@ -64,6 +65,7 @@ class Reconstruct:
     """Time budget for fitting [s]."""
     device: flags.Device = "cpu"
     seed: flags.Seed = 0
+    no_segment: Annotated[bool, arg(help="Leave the scene in one piece.", help_behavior_hint="")] = False
     overwrite: flags.Overwrite = False
     resume: flags.Resume = False
     json: flags.Json = False
@@ -95,13 +97,18 @@ class Reconstruct:
                 seed=self.seed,
                 overwrite=self.overwrite,
                 resume=self.resume,
+                segment=not self.no_segment,
                 progress=progress,
                 on_capture=lambda capture: said.extend(_introduce(capture, terminal)),
             )
-        for note in scene.source.get("notes", ()):
+        for note in (*scene.source.get("notes", ()), *scene.source.get("segment", {}).get("notes", ())):
             if note not in said:
                 terminal.note(note)
         terminal.result(_document(scene, out), out.resolve().name, _closing_lines(scene, out))
+        if scene.objects and not self.json:
+            from scene3d.report import print_object_table
+
+            print_object_table(terminal, scene)
         return INTERRUPTED if scene.source.get("interrupted") else 0
 
 
@@ -131,6 +138,8 @@ def _introduce(capture: Capture, terminal: Terminal) -> tuple[str, ...]:
 
 
 def _document(scene: Scene, out: Path) -> dict[str, Any]:
+    from scene3d.report import object_rows
+
     return {
         "scene": str(out),
         "report": str(out / "report" / "index.html"),
@@ -140,7 +149,9 @@ def _document(scene: Scene, out: Path) -> dict[str, Any]:
         "scale_source": scene.scale_source,
         "set_scale_with": None if scene.metric else scale_command(scene, out),
         "metrics": dict(scene.metrics),
-        "notes": list(scene.source.get("notes", ())),
+        "notes": [*scene.source.get("notes", ()), *scene.source.get("segment", {}).get("notes", ())],
+        "objects": object_rows(scene),
+        "sheet": str(out / "report" / "objects.png") if scene.objects else None,
     }
 
 
@@ -156,6 +167,7 @@ def _closing_lines(scene: Scene, out: Path) -> list[tuple[str, str]]:
         ("scene", str(out)),
         ("report", str(out / "report" / "index.html")),
         ("preview", str(out / "report" / "preview.png")),
+        *([("objects", str(out / "report" / "objects.png"))] if scene.objects else []),
         ("next", f"scene3d render {quoted(out)} --cameras turntable"),
     ]
     if not scene.metric:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scene3d import Frame, Gaussians, Scene, SceneView
+    from scene3d import Frame, Scene, SceneView
 
 __all__ = ["Render", "verb"]
 
@@ -73,7 +73,7 @@ class Render:
         views = self._views(scene, cameras)
         folder, video = self._targets(cameras)
         started = time.perf_counter()
-        frames = _frames(scene.splats, views, self.device, terminal)
+        frames = _frames(scene, views, self.device, terminal)
         if video is not None:
             files = _write_video(video, views, frames, self.fps, overwrite=self.overwrite)
         else:
@@ -136,7 +136,7 @@ class Render:
 verb = Render
 
 
-def _frames(splats: Gaussians, views: Sequence[SceneView], device: str, terminal: Terminal) -> Iterator[Frame]:
+def _frames(scene: Scene, views: Sequence[SceneView], device: str, terminal: Terminal) -> Iterator[Frame]:
     """Rendered views on the CPU, one after the other, with a bar on stderr."""
     import torch
     from rich.progress import track
@@ -146,10 +146,11 @@ def _frames(splats: Gaussians, views: Sequence[SceneView], device: str, terminal
 
     console = terminal.aside
     shown = track(views, "  rendering", console=console, transient=True, disable=not console.is_terminal)
-    splats = splats.to(device)
+    splats = scene.splats.to(device)
+    poses = scene.T_world_body.to(device) if scene.objects else None
     for view in shown:
         with torch.no_grad():
-            frame = render(splats, view.camera.to(device, splats.means.dtype))
+            frame = render(splats, view.camera.to(device, splats.means.dtype), T_world_body=poses)
         yield Frame(frame.rgb.cpu(), frame.alpha.cpu(), frame.depth.cpu())
 
 

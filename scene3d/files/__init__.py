@@ -8,7 +8,13 @@ whole or not at all.
 from __future__ import annotations
 
 from scene3d.files._ply import load_ply, save_ply
-from scene3d.files._scene_folder import load_scene, prepare_scene_folder, save_scene
+from scene3d.files._scene_folder import (
+    load_scene,
+    prepare_scene_folder,
+    restore_next,
+    restore_previous,
+    save_scene,
+)
 from scene3d.files._splat_files import SplatFile, load_splats, save_splats
 
 __all__ = [
@@ -17,6 +23,8 @@ __all__ = [
     "load_scene",
     "load_splats",
     "prepare_scene_folder",
+    "restore_next",
+    "restore_previous",
     "save_ply",
     "save_scene",
     "save_splats",

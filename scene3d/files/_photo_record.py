@@ -1,8 +1,9 @@
 """The photo of a camera in cameras.json: `View` <-> plain data.
 
-A finished scene finds its photos again by these records. Paths are relative when the file lies in the scene folder, so
-that the folder can be moved with its photos, else absolute. The pose is the camera's own and is not repeated. Nothing
-is opened here: a photo that is gone is missed only by who needs it.
+A finished scene finds its photos again by these records. Paths are relative when the file lies in the photo folder that
+scene.yaml names (the scene folder itself unless it says otherwise), so that both can be moved together, else absolute.
+The pose is the camera's own and is not repeated. Nothing is opened here: a photo that is gone is missed only by who
+needs it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class PhotoRecord(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 
 
 def photo_record(photo: View, folder: Path) -> PhotoRecord:
-    """What cameras.json of the scene folder `folder` says about a photo."""
+    """What cameras.json says about a photo, in paths relative to `folder` for what lies in it."""
     depth = photo.depth
     return PhotoRecord(
         path=_stored(photo.path, folder),
@@ -73,21 +74,24 @@ def photo_record(photo: View, folder: Path) -> PhotoRecord:
     )
 
 
-def photo_view(record: PhotoRecord, name: str, camera: Callable[[int, int, Any], Camera], where: Path) -> View:
+def photo_view(
+    record: PhotoRecord, name: str, camera: Callable[[int, int, Any], Camera], where: Path, folder: Path
+) -> View:
     """The photo that a record describes.
 
     Args:
         record: What cameras.json says.
         name: The view's name.
         camera: Makes the posed camera of a width, a height and rows of K.
-        where: The cameras.json, which lies in the scene folder.
+        where: The cameras.json, for the message.
+        folder: Folder that relative paths start from.
 
     Raises:
-        FileFormatError: A relative path leads out of the scene folder.
+        FileFormatError: A relative path leads out of that folder.
     """
 
     def path(stored: str) -> Path:
-        return Path(stored) if Path(stored).is_absolute() else inside(where.parent, stored, where)
+        return Path(stored) if Path(stored).is_absolute() else inside(folder, stored, where)
 
     depth = record.depth
     return View(

@@ -1,37 +1,59 @@
-"""scene.yaml and cameras.json: bytes <-> the records that a scene folder is made of.
+"""scene.yaml: bytes <-> the record that a scene folder is made of.
 
-Both are plain data. YAML is parsed by the safe loader without aliases (which could expand without bound) into a struct
-that forbids unknown fields; numbers of cameras are written in the shortest form that reads back to the same bits.
+Plain data: YAML is parsed by the safe loader without aliases (which could expand without bound) into structs that
+forbid unknown fields. The record names all other files of the scene; whoever follows it sees one whole scene.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from scene3d._camera import Camera
 from scene3d._errors import FileFormatError
-from scene3d._scene import SceneView
-from scene3d.files._photo_record import PhotoRecord, photo_record, photo_view
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = ["VERSION", "ObjectRecord", "SceneFile", "SupportRecord", "decode_scene", "decode_yaml", "encode_yaml"]
 
-    from torch import Tensor
-
-__all__ = ["VERSION", "SceneFile", "decode_cameras", "decode_scene", "encode_cameras", "encode_scene"]
-
-VERSION = 2
+VERSION = 3
 """Version of the scene folder that this package writes; it reads this one and all earlier ones. Version 1 had neither
-the photos of cameras nor `scale_source` and `T_world_source`."""
+the photos of cameras nor `scale_source` and `T_world_source`; version 2 had no objects, supports or made-up splats."""
 LARGEST_YAML = 16 * 1024 * 1024
 """Bytes."""
 
-Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Row3 = tuple[float, float, float]
 Row4 = tuple[float, float, float, float]
+Pose = tuple[float, float, float, float, float, float, float]
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class SupportRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A `SupportPlane`."""
+
+    normal: Row3
+    offset: float
+    noise: float
+    outline: Annotated[list[Row3], msgspec.Meta(max_length=10_000)] = []
+
+
+class ObjectRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A `SceneObject`: its values, and its files relative to the scene folder."""
+
+    name: str
+    kind: Literal["rigid", "deformable"] = "rigid"
+    T_world_body: Pose
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    guessed: list[str] = []
+    splat: FileName
+    collider: FileName
+    parts: Annotated[list[FileName], msgspec.Meta(max_length=4096)] = []
+    particles: FileName | None = None
+    body: FileName
+
+    def files(self) -> list[str]:
+        """All files that the object consists of."""
+        particles = [] if self.particles is None else [self.particles]
+        return [self.splat, self.collider, *self.parts, *particles, self.body]
 
 
 class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -45,10 +67,14 @@ class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """True when lengths are metres."""
     up: Row3
     """World direction that points up."""
-    background: str
+    background: FileName
     """Splat file, relative to the folder."""
-    cameras: str
+    filled: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many of its splats, the last ones, were made up."""
+    cameras: FileName
     """Camera file, relative to the folder."""
+    photos: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    """Folder that relative paths of photos start from, relative to this one; empty for this one."""
     source: dict[str, Any] = {}
     """Where the scene came from."""
     metrics: dict[str, Any] = {}
@@ -57,22 +83,18 @@ class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Where metric scale came from."""
     T_world_source: tuple[Row4, Row4, Row4, Row4] | None = None
     """Similarity from the world of the capture's files to this one."""
+    supports: Annotated[list[SupportRecord], msgspec.Meta(max_length=1000)] = []
+    """What the objects stand on, the largest first."""
+    objects: Annotated[list[ObjectRecord], msgspec.Meta(max_length=10_000)] = []
+    """Things that can be moved."""
+
+    def files(self) -> list[str]:
+        """All files that the scene consists of."""
+        return [self.background, self.cameras, *(name for thing in self.objects for name in thing.files())]
 
 
-class _CameraRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One entry of cameras.json: pinhole, OpenCV axes, pixel centres at +0.5."""
-
-    name: str
-    width: Side
-    height: Side
-    K: tuple[Row3, Row3, Row3]
-    T_world_cam: tuple[Row4, Row4, Row4, Row4]
-    held_out: bool = False
-    photo: PhotoRecord | None = None
-
-
-def encode_scene(record: SceneFile) -> bytes:
-    """The text of scene.yaml."""
+def encode_yaml(record: msgspec.Struct) -> bytes:
+    """The text of a record; rows of numbers stay on one line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -81,8 +103,36 @@ def encode_scene(record: SceneFile) -> bytes:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+    def row(dumper: yaml.SafeDumper, values: Any) -> yaml.Node:
+        numbers = all(isinstance(value, (int, float)) for value in values)
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=numbers)
+
+    Dumper.add_representer(list, row)
+    Dumper.add_representer(tuple, row)
     data = msgspec.to_builtins(record, enc_hook=_plain)
-    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8")
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
+
+
+def decode_yaml(path: Path) -> Any:
+    """The plain data of a YAML file of ours.
+
+    Raises:
+        FileFormatError: It cannot be read, is too large, is not valid YAML, or uses aliases.
+    """
+    import yaml
+
+    try:
+        if path.stat().st_size > LARGEST_YAML:
+            raise FileFormatError(f"{path} is larger than {LARGEST_YAML // 2**20} MiB, which no {path.name} is.")
+        text = path.read_bytes()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise FileFormatError(f"{path} uses YAML aliases (*name), which are not read. Write the values out.")
+        return yaml.safe_load(text)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise FileFormatError(f"{path} is not valid YAML ({reason}). Restore one from .history.") from error
 
 
 def decode_scene(path: Path) -> SceneFile:
@@ -91,21 +141,7 @@ def decode_scene(path: Path) -> SceneFile:
     Raises:
         FileFormatError: Damaged, of a newer version, or with fields that are not known.
     """
-    import yaml
-
-    try:
-        with open(path, "rb") as file:
-            text = file.read(LARGEST_YAML + 1)
-        if len(text) > LARGEST_YAML:
-            raise FileFormatError(f"{path} is larger than {LARGEST_YAML // 2**20} MiB, which no scene.yaml is.")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise FileFormatError(f"{path} uses YAML aliases (*name), which are not read. Write the values out.")
-        data = yaml.safe_load(text)
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise FileFormatError(f"{path} is not valid YAML ({reason}). Restore one from .history.") from error
+    data = decode_yaml(path)
     version = data.get("version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise FileFormatError(f"{path} has version {version}, but this scene3d reads up to {VERSION}. Upgrade scene3d.")
@@ -113,56 +149,6 @@ def decode_scene(path: Path) -> SceneFile:
         return msgspec.convert(data, SceneFile)
     except msgspec.ValidationError as error:
         raise FileFormatError(f"{path} is not a scene of scene3d ({error}). Restore one from .history.") from error
-
-
-def encode_cameras(views: Sequence[SceneView], folder: Path) -> bytes:
-    """The text of cameras.json in the scene folder `folder`, one camera a line."""
-    lines = [msgspec.json.encode(_camera_record(view, folder)) for view in views]
-    return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
-
-
-def decode_cameras(path: Path) -> tuple[SceneView, ...]:
-    """Read a cameras.json; matrices are float32 when that holds every number exactly, else float64.
-
-    Raises:
-        FileFormatError: Damaged, or with fields that are missing or not known.
-    """
-    try:
-        records = msgspec.json.decode(path.read_bytes(), type=list[_CameraRecord])
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise FileFormatError(f"{path} is not a list of cameras ({error}).") from error
-    return tuple(_scene_view(record, path) for record in records)
-
-
-def _camera_record(view: SceneView, folder: Path) -> dict[str, Any]:
-    record = {
-        "name": view.name,
-        "width": view.camera.width,
-        "height": view.camera.height,
-        "K": view.camera.K.detach().tolist(),
-        "T_world_cam": view.camera.T_world_cam.detach().tolist(),
-        "held_out": view.held_out,
-    }
-    return record if view.photo is None else {**record, "photo": photo_record(view.photo, folder)}
-
-
-def _scene_view(record: _CameraRecord, path: Path) -> SceneView:
-    def camera(width: int, height: int, K: Any) -> Camera:
-        return Camera(width, height, *_tensors(K, record.T_world_cam))
-
-    photo = None if record.photo is None else photo_view(record.photo, record.name, camera, path)
-    return SceneView(record.name, camera(record.width, record.height, record.K), record.held_out, photo)
-
-
-def _tensors(*matrices: Any) -> tuple[Tensor, ...]:
-    import torch
-
-    exact = [torch.tensor(matrix, dtype=torch.float64) for matrix in matrices]
-    single = [matrix.float() for matrix in exact]
-    same = all(torch.equal(a, b.double()) for a, b in zip(exact, single, strict=True))
-    return tuple(single if same else exact)
 
 
 def _plain(value: Any) -> Any:

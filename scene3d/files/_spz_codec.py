@@ -127,8 +127,11 @@ def _sh(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
     return values
 
 
-def pack(splats: Gaussians) -> tuple[PackedSplats, int]:
-    """Quantise splats whose values are finite; also the number of splats that a range of the format changed."""
+def pack(splats: Gaussians, *, fine_sh: bool = False) -> tuple[PackedSplats, int]:
+    """Quantise splats whose values are finite; also the number of splats that a range of the format changed.
+
+    With `fine_sh` all 8 bits of each SH coefficient are used, which compress less.
+    """
     import torch
 
     values = splats.detach().to("cpu", torch.float32)
@@ -140,7 +143,7 @@ def pack(splats: Gaussians) -> tuple[PackedSplats, int]:
         "colors": _bytes(values.sh0[:, 0].numpy() * np.float32(COLOR_SCALE * 255) + np.float32(127.5), clipped),
         "scales": _bytes((values.scales.numpy() - np.float32(SCALE_FIRST)) * np.float32(SCALE_STEPS), clipped),
         "rotations": _pack_quats(values.quats),
-        "sh": _pack_sh(values.shN, clipped),
+        "sh": _pack_sh(values.shN, clipped, (1, 1) if fine_sh else (SH_STEP_FIRST, SH_STEP_REST)),
     }
     return PackedSplats(4, splats.sh_degree, bits, False, streams), int(np.count_nonzero(clipped))
 
@@ -188,10 +191,11 @@ def _pack_quats(quats: Tensor) -> NDArray[np.uint8]:
     return words.astype("<u4").view(np.uint8).reshape(-1, 4)
 
 
-def _pack_sh(shN: Tensor, clipped: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _pack_sh(shN: Tensor, clipped: NDArray[np.bool_], step: tuple[int, int]) -> NDArray[np.uint8]:
+    """Bytes that are multiples of ``step`` from 128, of degree 1 and of higher ones."""
     n, count, _ = shN.shape
     packed = np.empty((n, count, 3), np.uint8)
-    steps = np.where(np.arange(count) < 3, SH_STEP_FIRST, SH_STEP_REST).astype(np.float32)[:, None]
+    steps = np.where(np.arange(count) < 3, *step).astype(np.float32)[:, None]
     factors = 128 * FLIP_SH[:count, None] / steps
     for start in range(0, n, ROWS_AT_ONCE):
         part = shN[start : start + ROWS_AT_ONCE].numpy() * factors

@@ -20,7 +20,7 @@ from scene3d.render import _kernels
 from scene3d.render._bodies import body_to_camera
 from scene3d.render._protocol import RenderSettings
 
-__all__ = ["CpuRenderer", "kernel_call"]
+__all__ = ["CpuRenderer", "add_label_weights", "kernel_call"]
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -54,6 +54,40 @@ def kernel_call(
         eps2d=settings.eps2d,
         near_plane=settings.near_plane,
     )
+
+
+def add_label_weights(
+    votes: Tensor,
+    splats: Gaussians,
+    camera: Camera,
+    labels: Tensor,
+    weights: Tensor | None = None,
+    *,
+    T_world_body: Tensor | None = None,
+    settings: RenderSettings,
+) -> None:
+    """Add alpha T of each splat over the pixels of each label of one view to its votes, at the price of a render.
+
+    Args:
+        votes: Added to, float32 in CPU memory, shape (N, L).
+        splats: N splats; nothing flows back to them.
+        camera: A single view.
+        labels: Labels of its pixels, shape (H, W); others than 0 to L - 1 count for nothing.
+        weights: What each pixel counts, shape (H, W); None for 1.
+        T_world_body: Poses of the bodies [m], xyz + wxyz, shape (nb, 7); None puts every body at the origin.
+        settings: Conventions and thresholds.
+
+    Raises:
+        ValueError: Shapes do not fit.
+    """
+    camera = camera.to("cpu")
+    R, t = body_to_camera(camera, T_world_body)
+    component = splats.component_index.to(torch.int32).contiguous() if R.shape[0] > 1 else None
+    arrays = (splats.means, splats.quats, splats.scales, splats.opacities, splats.sh0, splats.shN)
+    plain = tuple(_plain(array) for array in arrays)
+    call = kernel_call(plain, component, None, camera, _plain(R), _plain(t), settings, 0)
+    pixels = None if weights is None else _plain(weights)
+    _kernels.label_weights(call, labels.to(torch.int32).contiguous(), pixels, votes)
 
 
 class _Render(torch.autograd.Function):

@@ -165,6 +165,16 @@ def backward(
         compact: Whether rows are visible splats rather than all.
     """
 
+def label_weights(call: Call, labels: _Array, weights: _Array | None, votes: _Array) -> None:
+    """Add up, for each splat and label, alpha T over the pixels of that label.
+
+    Args:
+        call: Splats and view; colours are not looked at.
+        labels: Label of each pixel, int32, shape (H, W); values that are not 0 to L - 1 count for nothing.
+        weights: What each pixel counts, shape (H, W); None for 1.
+        votes: Added to, shape (N, L).
+    """
+
 def loss(
     rgb: _Array,
     target: _Array,

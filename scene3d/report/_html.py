@@ -2,28 +2,32 @@
 
 Pictures are inlined as JPEG, the style follows the reader's light or dark setting, and the only script is the line that
 moves the divider between photo and render. The page's text is in `page.html`, with ``$name`` for what is filled in.
+Objects are found after the page was written: `with_objects` adds them to the text of a finished page.
 """
 
 from __future__ import annotations
 
 from html import escape
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from scene3d.report._object_table import mass_in_words, size_in_words
 from scene3d.report._panels import ERROR_CEILING, colour_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from PIL.Image import Image
 
     from scene3d.report._evaluate import ImageMetrics, Metrics
     from scene3d.report._panels import Panels, Row
 
-__all__ = ["page"]
+__all__ = ["page", "with_objects"]
 
 BAR_FLOOR, BAR_CEILING = 10.0, 40.0
 """PSNR [dB] at the two ends of the bars in the table."""
+OBJECTS, END_OF_OBJECTS = "<!-- objects -->", "<!-- /objects -->"
+"""What of a page belongs to its objects."""
 
 
 def page(
@@ -61,6 +65,51 @@ def page(
         images="\n".join(_image_row(image) for image in metrics.images),
         size=f"{metrics.width} x {metrics.height}",
         machine=escape(metrics.machine),
+    )
+
+
+def with_objects(
+    text: str, rows: Sequence[Mapping[str, Any]], sheet: Image, colour_of: Callable[[int], tuple[int, int, int]]
+) -> str:
+    """A finished page with the objects of its scene, in place of those that it had.
+
+    Args:
+        text: The page.
+        rows: Figures of the objects, as from `object_rows`.
+        sheet: Their overlay sheet.
+        colour_of: sRGB colour of the object with that number.
+    """
+    section = f"{OBJECTS}\n{_objects(rows, sheet, colour_of) if rows else ''}\n{END_OF_OBJECTS}"
+    before, found, rest = text.partition(OBJECTS)
+    _, closed, after = rest.partition(END_OF_OBJECTS)
+    if not (found and closed):
+        # A page from before there were objects, or of another hand.
+        before, mark, after = text.partition("<footer>")
+        after = mark + after
+    return f"{before}{section}{after}"
+
+
+def _objects(rows: Sequence[Mapping[str, Any]], sheet: Image, colour_of: Callable[[int], tuple[int, int, int]]) -> str:
+    """Heading, sheet and table of the objects."""
+    headings = "".join(f"<th>{name}</th>" for name in ("object", "kind", "size", "mass (90 %)", "splats", "confidence"))
+    body = "\n".join(_object_row(row, colour_of(number)) for number, row in enumerate(rows))
+    return f"""<h2>Objects <span>{len(rows)}</span></h2>
+<figure><img src="{_inline(sheet)}" alt="Photos with the objects outlined, and a card for each object"></figure>
+<table class="objects">
+<thead><tr>{headings}<th>guessed</th></tr></thead>
+<tbody>
+{body}
+</tbody>
+</table>"""
+
+
+def _object_row(row: Mapping[str, Any], colour: tuple[int, int, int]) -> str:
+    chip = f'<i style="background:rgb({colour[0]},{colour[1]},{colour[2]})"></i>'
+    cells = (row["kind"], size_in_words(row), mass_in_words(row), f"{row['splats']:,}", f"{row['confidence']:.2f}")
+    return (
+        f"<tr><td>{chip}{escape(row['name'])}</td>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + f'<td class="quiet">{escape(", ".join(row["guessed"]) or "nothing")}</td></tr>'
     )
 
 

@@ -4,18 +4,21 @@ Two layouts are found: a folder of masks for each object (``masks/mug/0001.png``
 the frames of a transforms.json name (``instance_path``, a pixel's value is the id of its object, 0 the background),
 with the objects' names beside the frames (``instance_names: {"1": "mug"}``) or else the ids as names. Only names are
 gathered at first; `Instances.label_map` reads the pixels of one photo, undistorted like the photo itself.
+
+`read_masks` takes a folder that the user names instead: mask folders as above, or an id map for each photo.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scene3d._errors import CaptureError
+from scene3d._errors import CaptureError, SegmentError
+from scene3d._object_name import checked_names
 from scene3d.capture._decode import UPRIGHT, opened, orientation, turned, turned_size
 from scene3d.capture._mask_image import load_mask
 from scene3d.capture._undistort import photo_positions
@@ -28,14 +31,17 @@ if TYPE_CHECKING:
     from scene3d._camera import Camera
     from scene3d.capture._capture import View
 
-__all__ = ["UNKNOWN", "Instances", "find_instances"]
+__all__ = ["UNKNOWN", "Instances", "find_instances", "read_masks"]
 
 UNKNOWN = -1
 """Pixels whose label is not known: not seen by the photo, claimed by two objects, or not masked in this photo."""
 FOLDER = "masks"
+NAMES = "names.json"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes of a transforms.json."""
+LARGEST_NAMES = 1024 * 1024
+"""Bytes of a names.json."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +112,59 @@ def find_instances(root: Path, views: Sequence[View]) -> Instances:
     Raises:
         CaptureError: The transforms.json names an id map that is not there, or its names make no sense.
     """
-    masks = _mask_folders(root, views)
+    masks = _mask_folders(root / FOLDER, views)
     if masks.names:
         return masks
     return _id_maps(root, views)
 
 
-def _mask_folders(root: Path, views: Sequence[View]) -> Instances:
-    folder = root / FOLDER
+def read_masks(folder: Path, views: Sequence[View]) -> Instances:
+    """The instance masks in a folder of the user's.
+
+    Args:
+        folder: Holds a folder of masks for each object (``mug/0001.png``), or an id map for each photo (``0001.png``)
+            and perhaps a names.json like ``{"1": "mug", "2": "can"}``. Files are called like the photos.
+        views: The photos.
+
+    Raises:
+        SegmentError: There is no such folder, none of its files belongs to a photo, or its layout is not clear.
+        CaptureError: A file in it cannot be read or makes no sense.
+        UsageError: A folder or an entry of names.json is no name for an object.
+    """
+    wanted = "It takes FOLDER/mug/0001.png, a mask for each object and photo, or FOLDER/0001.png, an id map for each."
+    if not folder.is_dir():
+        raise SegmentError(f"There is no folder {folder} of masks. {wanted}")
+    masks = _mask_folders(folder, views)
+    files = {entry.name: entry for entry in sorted(folder.iterdir()) if entry.is_file()}
+    maps = {view.name: path for view in views if (path := _mask_of(view, files)) is not None}
+    if masks.names and maps:
+        raise SegmentError(
+            f"{folder} holds masks in folders ({masks.names[0]}) and id maps beside them ({min(maps.values()).name}). "
+            "Keep one of the two."
+        )
+    if masks.names:
+        return replace(masks, names=checked_names(masks.names))
+    if not maps:
+        photos = ", ".join(PurePosixPath(view.name).name for view in views[:2])
+        raise SegmentError(f"No file in {folder} is called like a photo ({photos}, ...). {wanted}")
+    return _named(maps, _names_beside(folder / NAMES), folder / NAMES, views)
+
+
+def _names_beside(path: Path) -> Any:
+    """What names.json says, None when there is none."""
+    try:
+        if path.stat().st_size > LARGEST_NAMES:
+            raise CaptureError(f"{path} has more than {LARGEST_NAMES // 1024} KiB, so it is no list of names.")
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CaptureError(
+            f'{path} cannot be read as JSON. Write names by id, as in {{"1": "mug", "2": "can"}}.'
+        ) from error
+
+
+def _mask_folders(folder: Path, views: Sequence[View]) -> Instances:
     if not folder.is_dir():
         return Instances(())
     # masks/left/0001.png may be the mask of images/left/0001.jpg: then left is a folder of photos and no object.
@@ -149,13 +200,17 @@ def _id_maps(root: Path, views: Sequence[View]) -> Instances:
             maps[view.name] = root / PurePosixPath(map_.replace("\\", "/"))
     if not maps:
         return Instances(())
-    named = document.get("instance_names")
+    return _named(maps, document.get("instance_names"), path, views)
+
+
+def _named(maps: Mapping[str, Path], named: Any, path: Path, views: Sequence[View]) -> Instances:
+    """Id maps with the names that a file gives them, or else with the ids as names."""
     if named is None:
         chosen = [view for view in views if view.name in maps]
         ids = sorted({int(i) for view in chosen for i in np.unique(_read_ids(maps[view.name], view))} - {0})
         return Instances(tuple(map(str, ids)), maps, tuple(ids))
-    names = _checked_names(named, path)
-    return Instances(tuple(names.values()), maps, tuple(names))
+    names = _names_by_id(named, path)
+    return Instances(checked_names(tuple(names.values())), maps, tuple(names))
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -169,15 +224,15 @@ def _parse(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) and isinstance(document.get("frames"), list) else {}
 
 
-def _checked_names(named: Any, path: Path) -> dict[int, str]:
+def _names_by_id(named: Any, path: Path) -> dict[int, str]:
     """Names by id."""
-    wanted = '{"1": "mug", "2": "can"}'
+    wanted, what = '{"1": "mug", "2": "can"}', "its content" if path.name == NAMES else "'instance_names'"
     if not isinstance(named, dict) or not all(isinstance(name, str) and name.strip() for name in named.values()):
-        raise CaptureError(f"{path}: 'instance_names' gives each id of the id maps a name, as in {wanted}.")
+        raise CaptureError(f"{path}: {what} gives each id of the id maps a name, as in {wanted}.")
     if not all(key.isdecimal() and 0 < int(key) < 2**31 for key in named):
-        raise CaptureError(f"{path}: ids in 'instance_names' are whole numbers above zero, as in {wanted}.")
+        raise CaptureError(f"{path}: ids in {what} are whole numbers above zero, as in {wanted}.")
     if len(set(named.values())) < len(named):
-        raise CaptureError(f"{path}: 'instance_names' gives two ids the same name. Rename one, or give both one id.")
+        raise CaptureError(f"{path}: {what} gives two ids the same name. Rename one, or give both one id.")
     return {int(key): name for key, name in named.items()}
 
 

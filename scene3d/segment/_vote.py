@@ -2,8 +2,9 @@
 
 A pixel's colour is a sum over splats with weights alpha T; the same weights say how much of its label belongs to each
 of them. Summed over all pixels of all views they are votes, and the label with most votes is the one that renders the
-label maps best. The sum is what the renderer's gradient computes: feature channels, one for each label, have the
-one-hot label maps as their gradient, so every backend votes without a kernel of its own.
+label maps best. The cpu backend has a kernel for the sum, at the price of a picture. It is also what the gradient of
+any renderer computes: feature channels, one for each label, have the one-hot label maps as their gradient, so every
+other backend votes without a kernel of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import ArrayLike
+    import numpy as np
+    import torch
+    from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
 
-__all__ = ["UNSEEN", "labels_of", "vote"]
+__all__ = ["UNSEEN", "label_image", "labels_of", "vote"]
 
 UNSEEN = -1
 """Label of a splat that no labelled pixel shows."""
@@ -34,6 +37,7 @@ def vote(
     labels: int,
     *,
     T_world_body: Tensor | None = None,
+    weights: Iterable[ArrayLike] | None = None,
     backend: str | None = None,
 ) -> Tensor:
     """How much of each label each splat shows.
@@ -45,6 +49,7 @@ def vote(
             label is unknown and which vote for nothing. Taken one by one, so they may be made on the way.
         labels: Number of labels L, the background's among them.
         T_world_body: Body poses [m], xyz + wxyz, shape (nb, 7); None leaves every body at the origin.
+        weights: For each camera what its pixels count, shape (H, W), taken one by one like the label maps; None for 1.
         backend: Render backend; by default the one of the splats' device.
 
     Returns:
@@ -53,22 +58,19 @@ def vote(
     Raises:
         ValueError: A label map has another size than its camera, or there is not one for each camera.
     """
-    import numpy as np
+    from itertools import repeat
+
     import torch
 
     splats = splats.detach()
+    name = backend or ("cuda" if splats.means.is_cuda else "cpu")
     votes = splats.means.new_zeros(len(splats), labels, dtype=torch.float32)
-    for camera, label_map in zip(cameras, label_maps, strict=True):
-        map_ = torch.from_numpy(np.ascontiguousarray(label_map, dtype=np.int64)).to(votes.device)
-        if map_.shape != (camera.height, camera.width):
-            raise ValueError(
-                f"The label map has shape {tuple(map_.shape)}, but its camera is {camera.height} x {camera.width}."
-            )
-        present = torch.unique(map_)
-        present = present[(present >= 0) & (present < labels)]
-        for channels in present.split(MOST_CHANNELS):
-            one_hot = (map_[..., None] == channels).float()
-            votes[:, channels] += _weights(splats, camera, one_hot, T_world_body, backend)
+    add = _add_by_kernel if name == "cpu" and not splats.means.is_cuda else _add_by_gradient
+    counted = repeat(None, len(cameras)) if weights is None else weights
+    for camera, label_map, weight in zip(cameras, label_maps, counted, strict=True):
+        map_ = _image(label_map, torch.int64, camera, "label map").to(votes.device)
+        pixels = None if weight is None else _image(weight, torch.float32, camera, "weight").to(votes.device)
+        add(votes, splats, camera, map_, pixels, T_world_body, name)
     return votes
 
 
@@ -91,15 +93,78 @@ def labels_of(votes: Tensor, *, background_bias: float = 0.0) -> Tensor:
     return labels
 
 
-def _weights(
-    splats: Gaussians, camera: Camera, maps: Tensor, T_world_body: Tensor | None, backend: str | None
-) -> Tensor:
-    """Sum over pixels of alpha T times each map, shape (N, F) of maps (H, W, F)."""
+def label_image(splats: Gaussians, of_splat: Tensor, camera: Camera, labels: int) -> NDArray[np.int32]:
+    """What each pixel shows: the label whose splats make up most of it, shape (H, W).
+
+    Args:
+        splats: N splats.
+        of_splat: Label of each; those below zero count as 0, the background, shape (N,).
+        camera: A single view.
+        labels: Number of labels, the background's among them.
+    """
     import torch
 
     from scene3d.render import render
 
-    probe = torch.zeros(len(splats), maps.shape[-1], device=maps.device, requires_grad=True)
-    frame = render(splats, camera, T_world_body=T_world_body, features=probe, backend=backend)
+    one_hot = torch.nn.functional.one_hot(of_splat.clamp_min(0), labels).to(splats.means)
+    with torch.no_grad():
+        frame = render(splats, camera, features=one_hot)
     assert frame.features is not None
-    return torch.autograd.grad(frame.features, probe, maps)[0]
+    shares = frame.features.clone()
+    shares[..., 0] += 1 - frame.alpha
+    return shares.argmax(-1).to(torch.int32).cpu().numpy()
+
+
+def _image(values: ArrayLike, dtype: torch.dtype, camera: Camera, what: str) -> Tensor:
+    import numpy as np
+    import torch
+
+    image = torch.from_numpy(np.array(values)).to(dtype)
+    if image.shape != (camera.height, camera.width):
+        raise ValueError(
+            f"The {what} has shape {tuple(image.shape)}, but its camera is {camera.height} x {camera.width}."
+        )
+    return image
+
+
+def _add_by_kernel(
+    votes: Tensor,
+    splats: Gaussians,
+    camera: Camera,
+    labels: Tensor,
+    weights: Tensor | None,
+    T_world_body: Tensor | None,
+    _name: str,
+) -> None:
+    from scene3d.render._cpu import add_label_weights
+    from scene3d.render._protocol import RenderSettings
+
+    # A label too large for 32 bits is none of ours, and must not come out as one of them.
+    known = labels.where((labels >= 0) & (labels < votes.shape[1]), UNSEEN)
+    settings = RenderSettings()
+    add_label_weights(votes, splats, camera, known, weights, T_world_body=T_world_body, settings=settings)
+
+
+def _add_by_gradient(
+    votes: Tensor,
+    splats: Gaussians,
+    camera: Camera,
+    labels: Tensor,
+    weights: Tensor | None,
+    T_world_body: Tensor | None,
+    name: str,
+) -> None:
+    """The plain twin of the kernel, on every backend."""
+    import torch
+
+    from scene3d.render import render
+
+    present = torch.unique(labels)
+    present = present[(present >= 0) & (present < votes.shape[1])]
+    for channels in present.split(MOST_CHANNELS):
+        maps = (labels[..., None] == channels).to(votes.dtype)
+        maps = maps if weights is None else maps * weights[..., None]
+        probe = torch.zeros(len(splats), len(channels), device=votes.device, requires_grad=True)
+        frame = render(splats, camera, T_world_body=T_world_body, features=probe, backend=name)
+        assert frame.features is not None
+        votes[:, channels] += torch.autograd.grad(frame.features, probe, maps)[0]

@@ -11,10 +11,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from scene3d import Camera, Gaussians, Scene, SceneView, load_scene, save_scene
 from scene3d._errors import OutputError, UsageError
+from scene3d._object_box import upright_sides
 from scene3d._scale import ScaleRequest, set_scale
+from scene3d.capture._similarity import Similarity, transform_scene
 from scene3d.render import render
 
 
@@ -98,11 +101,61 @@ def test_requests_that_are_none(tmp_path: Path, request_: ScaleRequest, message:
         set_scale(tmp_path / "absent", request_)
 
 
-def test_bodies_are_left_to_later(tmp_path: Path) -> None:
+def test_splats_of_bodies_that_nobody_described(tmp_path: Path) -> None:
     one = scene()
     bodies = replace(one.splats, component_index=torch.ones(50, dtype=torch.int32))
     out = save_scene(replace(one, splats=bodies), tmp_path / "desk")
-    if int(load_scene(out).splats.component_index.max()) == 0:
-        pytest.skip("splat files do not store bodies yet")
     with pytest.raises(UsageError, match="before segmenting"):
         set_scale(out, ScaleRequest(factor=2.0))
+
+
+def test_objects_are_scaled_with_the_scene(objects_scene: Scene, tmp_path: Path) -> None:
+    out = save_scene(replace(objects_scene, metric=False), tmp_path / "desk")
+    after, _ = set_scale(out, ScaleRequest(factor=0.5))
+    after = load_scene(out)
+    for old, new in zip(objects_scene.objects, after.objects, strict=True):
+        assert np.allclose(new.T_world_body[:3], 0.5 * np.array(old.T_world_body[:3]))
+        assert np.allclose(new.T_world_body[3:], old.T_world_body[3:])
+        assert np.allclose(new.body.mesh.bounds, 0.5 * old.body.mesh.bounds)
+        assert np.allclose(new.body.com, 0.5 * old.body.com)
+    (block, rope), (old_block, old_rope) = after.objects, objects_scene.objects
+    # The block's mass is density times volume, the rope's was weighed.
+    assert block.body.mass == pytest.approx(block.body.material.density * block.body.volume)
+    assert np.allclose(block.body.inertia, old_block.body.inertia / 32)
+    assert rope.body.mass == pytest.approx(old_rope.body.mass)
+    assert np.allclose(rope.body.inertia, old_rope.body.inertia / 4)
+    assert rope.body.particles is not None
+    assert rope.body.particles.masses.sum() == pytest.approx(0.09)
+    assert rope.body.particles.radius == pytest.approx(0.0025)
+    assert after.supports[0].noise == pytest.approx(0.0005)
+    old = render(objects_scene.splats, objects_scene.cameras[0], T_world_body=objects_scene.T_world_body)
+    new = render(after.splats, after.cameras[0], T_world_body=after.T_world_body)
+    assert torch.allclose(new.rgb, old.rgb, atol=1e-5)
+    assert torch.allclose(new.depth, 0.5 * old.depth, atol=1e-5)
+
+
+def test_a_turned_world_looks_the_same(objects_scene: Scene) -> None:
+    turn = Rotation.from_rotvec([0.3, -1.2, 0.7])
+    s = Similarity(1.7, turn.as_matrix(), np.array([0.5, -2.0, 1.0]))
+    after = transform_scene(objects_scene, s)
+    old = render(objects_scene.splats, objects_scene.cameras[0], T_world_body=objects_scene.T_world_body)
+    new = render(after.splats, after.cameras[0], T_world_body=after.T_world_body)
+    assert float((new.rgb - old.rgb).abs().max()) < 1e-4
+    heights = after.supports[0].heights(s.points([[0.2, 0.1, 0.3], [0.0, 0.0, 0.0]]))
+    assert heights == pytest.approx([1.7 * 0.3, 0.0])
+    back = transform_scene(after, s.inverse())
+    assert float((back.splats.means - objects_scene.splats.means).abs().max()) < 1e-6
+    for old_thing, new_thing in zip(objects_scene.objects, back.objects, strict=True):
+        sign = np.sign(np.dot(old_thing.T_world_body[3:], new_thing.T_world_body[3:]))
+        assert np.allclose(new_thing.T_world_body[:3], old_thing.T_world_body[:3])
+        assert np.allclose(sign * np.array(new_thing.T_world_body[3:]), old_thing.T_world_body[3:])
+        assert new_thing.body.mass == pytest.approx(old_thing.body.mass)
+
+
+def test_size_of_an_object_that_the_scene_has(objects_scene: Scene, tmp_path: Path) -> None:
+    out = save_scene(replace(objects_scene, metric=False), tmp_path / "desk")
+    after, estimate = set_scale(out, ScaleRequest(size="Wooden block!=0.2"))
+    assert estimate.scale == pytest.approx(2.0, rel=1e-3)  # It is 0.1 long.
+    assert max(upright_sides(after.objects[0], after.up)) == pytest.approx(0.2, rel=1e-3)
+    with pytest.raises(UsageError, match=r"no object 'cup' in the scene\. It has Wooden block!, blue rope"):
+        set_scale(out, ScaleRequest(size="cup=0.2"), overwrite=True)

@@ -10,6 +10,7 @@
 #include "geometry_loss.h"
 #include "loss.h"
 #include "project_gradient.h"
+#include "votes.h"
 
 #define SCENE3D_STRING2(x) #x
 #define SCENE3D_STRING(x) SCENE3D_STRING2(x)
@@ -44,6 +45,14 @@ static void backward(const Splats& in, const View& view, const float* features, 
   project_gradient(in, view, state, rows.data(), feature_count, out);
 }
 
+static void label_weights(const Splats& in, const View& view, const LabelMap& map, float* votes) {
+  State state;
+  project(in, view, state);
+  sort_by_depth(state);
+  bin(view, state);
+  add_label_weights(view, state, map, votes);
+}
+
 // Twelve independent chains of multiply-adds: the throughput that bounds every kernel here.
 static double peak(int iterations) {
   vf chain[12];
@@ -58,7 +67,7 @@ static double peak(int iterations) {
   return 12.0 * W * iterations / seconds;
 }
 
-const KernelTable table = {SCENE3D_STRING(SCENE3D_ISA), forward, backward, loss,
+const KernelTable table = {SCENE3D_STRING(SCENE3D_ISA), forward, backward, label_weights, loss,
                            geometry_loss, adam, penalize, collect, peak};
 
 }  // namespace SCENE3D_ISA

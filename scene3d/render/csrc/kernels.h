@@ -81,6 +81,12 @@ struct SplatGradients {
   bool compact;
 };
 
+struct LabelMap {
+  const int32_t* labels;  // (H, W); values outside [0, count) are unknown.
+  const float* weights;   // (H, W) what a pixel counts; may be null, then 1.
+  int count;
+};
+
 struct LossInput {
   int width, height;
   const float* rgb;      // (H, W, 3)
@@ -125,6 +131,7 @@ struct KernelTable {
   void (*forward)(const Splats&, const View&, const float* features, int feature_count, State&, const Images&);
   void (*backward)(const Splats&, const View&, const float* features, int feature_count, State&, const Images&,
                    const ImageGradients&, const SplatGradients&);
+  void (*label_weights)(const Splats&, const View&, const LabelMap&, float* votes);  // Adds to (n, count).
   void (*loss)(const LossInput&, LossOutput&);
   void (*geometry_loss)(const GeometryLossInput&, GeometryLossOutput&);
   void (*adam)(const int32_t* ids, int count, int32_t* steps, const AdamGroup* groups, int group_count, float beta1,

@@ -203,6 +203,20 @@ void backward(const Call& call, State& state, Out rgb, Out alpha, OptionalOut de
   current()->backward(splats, view, pointer(call.features), feature_count, state, image, grad, out);
 }
 
+void label_weights(const Call& call, Array<const int32_t> labels, OptionalFloats weights, Out votes) {
+  const size_t h = call.height, w = call.width;
+  expect(labels, "labels", {h, w});
+  if (weights.has_value()) expect(*weights, "weights", {h, w});
+  const size_t count = votes.ndim() == 2 ? votes.shape(1) : 0;
+  if (count > 0x7fffffff) throw nb::value_error("More than 2^31 - 1 labels.");
+  expect(votes, "votes", {call.means.shape(0), count});
+  const Splats splats = call.splats();
+  const View view = call.view();
+  const LabelMap map{labels.data(), pointer(weights), static_cast<int>(count)};
+  nb::gil_scoped_release unlocked;
+  current()->label_weights(splats, view, map, votes.data());
+}
+
 nb::dict loss(Floats rgb, Floats target, std::optional<Array<const uint8_t>> valid, OptionalFloats exposure,
               float ssim_weight, Out grad_rgb, OptionalOut error) {
   const size_t h = rgb.shape(0), w = rgb.shape(1);
@@ -340,6 +354,8 @@ NB_MODULE(_kernels, m) {
         "g_alpha"_a.none(), "g_depth"_a.none(), "g_features"_a.none(), "score_map"_a.none(), "means"_a.noconvert(), "quats"_a.noconvert(),
         "scales"_a.noconvert(), "opacities"_a.noconvert(), "sh0"_a.noconvert(), "shN"_a.noconvert(), "d_features"_a.noconvert().none(), "screen"_a.noconvert().none(), "score"_a.noconvert().none(),
         "ids"_a.noconvert().none(), "body_R"_a.noconvert().none(), "body_t"_a.noconvert().none(), "compact"_a);
+  m.def("label_weights", &label_weights, "call"_a, "labels"_a, "weights"_a.none(),
+        "votes"_a.noconvert());
   m.def("loss", &loss, "rgb"_a.noconvert(), "target"_a, "valid"_a.none(), "exposure"_a.none(), "ssim_weight"_a, "grad_rgb"_a.noconvert(),
         "error"_a.noconvert().none());
   m.def("geometry_loss", &geometry_loss, "alpha"_a, "depth"_a.none(), "sensor_depth"_a.none(), "valid"_a.none(),

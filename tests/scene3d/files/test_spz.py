@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scene3d._errors import FileFormatError, OutputError
 from scene3d._sh_rotation import sh_rotation
 from scene3d.files import load_ply, load_splats, save_splats
+from scene3d.files._spz import load_spz, save_spz
 from scene3d.files._spz_codec import FLIP_SH
 
 from .conftest import degrees, largest, seeded
@@ -242,3 +243,17 @@ def test_real_object_with_sh(needs: Callable[[str], Path], tmp_path: Path) -> No
     assert largest(plush.means, after.means) <= 0.5 / 2**13
     assert largest(plush.shN.clamp(-1, 1), after.shN) <= 8 / 128 + 1e-6
     assert (tmp_path / "a.spz").stat().st_size * 8 < needs("plush_splat/point_cloud_29999_clean.ply").stat().st_size
+
+
+def test_fine_sh_uses_all_bits(tmp_path: Path) -> None:
+    before = seeded(500)
+    errors = []
+    for fine_sh in (False, True):
+        notes = save_spz(before, tmp_path / "a.spz", fine_sh=fine_sh)
+        after, _ = load_spz(tmp_path / "a.spz")
+        errors.append(largest(after.shN, before.shN))
+        assert ("SH to 8 bits" in notes[0]) == fine_sh
+        assert largest(after.means, before.means) < 1e-3
+    assert errors[1] <= 0.5 / 128 + 1e-6 < errors[0]
+    save_spz(after, tmp_path / "b.spz", fine_sh=True)
+    assert torch.equal(load_spz(tmp_path / "b.spz")[0].shN, after.shN)

@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from scene3d import Scene3dError
+from scene3d import Scene3dError, load_scene
 from scene3d._camera import Camera
 from scene3d._gaussians import Gaussians
 from scene3d.capture import View, read_capture
 from scene3d.render import render
 from scene3d.segment import UNSEEN, find_instances, labels_of, vote
+from scene3d.segment._vote import label_image
 
 SIZE = (48, 36)
 
@@ -195,3 +196,31 @@ def test_no_masks(folder: tuple[Path, list[View]]) -> None:
     assert find_instances(root, views).names == ()
     (root / "transforms.json").write_text("not json")
     assert find_instances(root, views).names == ()
+
+
+def test_kernel_and_gradient_agree_on_real_splats(tabletop_scene: Path) -> None:
+    from scene3d.segment import _vote
+
+    scene = load_scene(tabletop_scene)
+    camera = scene.views[3].camera.fitted(120)
+    labels = np.arange(camera.width)[None] // 25 + np.zeros((camera.height, 1), dtype=int)
+    weights = np.random.default_rng(0).random(labels.shape)
+    found = vote(scene.splats, [camera], [labels], 5, weights=[weights])
+    expected = torch.zeros_like(found)
+    maps = torch.from_numpy(labels), torch.from_numpy(weights).float()
+    _vote._add_by_gradient(expected, scene.splats, camera, *maps, None, "cpu")
+    assert (found - expected).abs().max() <= 1e-5 * expected.max()
+
+
+def test_ids_beyond_32_bits_are_nobody() -> None:
+    labels = np.full(SIZE[::-1], 2**32 + 1, dtype=np.int64)
+    assert not vote(splats(), cameras(1), [labels], 2).any()
+
+
+def test_label_image() -> None:
+    scene = Gaussians.from_points(
+        torch.tensor([[-0.3, 0.0, 0.0], [0.3, 0, 0]]), torch.ones(2, 3), sigma=0.1, opacity=0.9
+    )
+    image = label_image(scene, torch.tensor([-1, 2]), cameras()[1], 3)
+    assert image.shape == SIZE[::-1]
+    assert set(np.unique(image)) == {0, 2}

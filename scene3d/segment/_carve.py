@@ -1,0 +1,53 @@
+"""From what the views said of a grid's voxels to one signed field whose zero is the object's surface.
+
+The object is inside all its outlines, behind the surface that was seen, and above what it stands on: the least of three
+signed distances. What no view could look at stays solid, so that the body is closed; hollows that were looked into
+stay open, and those of vessels, which splats see badly, are completed (`_close_unseen.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scene3d.segment._close_unseen import hollow_of_vessel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scene3d._support import SupportPlane
+    from scene3d.segment._fuse_volume import Volume
+
+__all__ = ["carve"]
+
+BLUR = 1.0
+"""Depth is averaged over neighbours this far [cells]: it is noisier than outlines are."""
+SLACK = 0.3
+"""Noisy depth carves where it errs one way and adds nothing where it errs the other: it must say so this clearly."""
+
+
+def carve(volume: Volume, support: SupportPlane | None) -> NDArray[np.float32]:
+    """Signed field of a volume, positive inside, shape (nx, ny, nz) [scene units].
+
+    Args:
+        volume: What the views said.
+        support: What the object stands on: it ends there. None for a thing that hangs or whose support is not seen.
+    """
+    outline, depth, cell = volume.outline, volume.depth, volume.grid.cell
+    if support is not None:
+        height = support.heights(volume.grid.centres())
+        outline = np.minimum(outline, height.astype(np.float32))
+    hollow = hollow_of_vessel(outline, depth, volume.weight, cell)
+    depth = _smooth(depth, volume.weight) + SLACK * cell
+    if hollow is not None:
+        depth = np.where(hollow.is_vessel, hollow.depth, depth)
+    return np.minimum(outline, depth).astype(np.float32)
+
+
+def _smooth(depth: NDArray, weight: NDArray) -> NDArray[np.float32]:
+    """Weighted mean of depth over neighbours."""
+    from scipy.ndimage import gaussian_filter
+
+    sure = weight + 1e-3
+    return (gaussian_filter(depth * sure, BLUR) / gaussian_filter(sure, BLUR)).astype(np.float32)

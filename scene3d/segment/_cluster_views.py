@@ -1,0 +1,116 @@
+"""Clusters as the views see them: label maps, how well views agree, and what is cut by a picture's border.
+
+Splats that carry labels are rendered as one channel for each label; measured depth gets the labels of the surface
+points around it. An object that really stands free looks the same from everywhere: where its splats shine, nothing
+else does. Splats that drifted there from elsewhere do not make such a picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from scene3d._camera import Camera
+    from scene3d._gaussians import Gaussians
+    from scene3d.segment._surface_points import DepthView
+
+__all__ = ["Agreement", "agreement", "depth_label_map", "label_shares"]
+
+FEWEST_PIXELS = 12
+"""A view that shows fewer pixels of an object has no say about it."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the views say of each of L objects."""
+
+    confidence: tuple[float, ...]
+    """How sharply the object stands out, 0 to 1."""
+    views: tuple[int, ...]
+    """How many views show it."""
+    cut: tuple[float, ...]
+    """Share of those that cut it by their border, 0 to 1."""
+
+
+def label_shares(splats: Gaussians, of_splat: Tensor, labels: int, cameras: Sequence[Camera]) -> Iterator[NDArray]:
+    """How much of each pixel each label makes up, what shines through counting as background.
+
+    Args:
+        splats: N splats in the world.
+        of_splat: Label of each, 0 the background, shape (N,).
+        labels: Number of labels L, the background among them.
+        cameras: Single views.
+
+    Yields:
+        For each camera shares (H, W, L) that sum to 1, float32.
+    """
+    import torch
+
+    from scene3d.render import render
+
+    one_hot = torch.nn.functional.one_hot(of_splat.clamp_min(0).long(), labels).to(splats.means)
+    for camera in cameras:
+        with torch.no_grad():
+            frame = render(splats.detach(), camera, features=one_hot)
+        assert frame.features is not None
+        shares = frame.features.cpu().numpy()
+        shares[..., 0] += 1 - frame.alpha.cpu().numpy()
+        yield shares
+
+
+def agreement(shares: Sequence[NDArray]) -> Agreement:
+    """How sharply each object stands out in the views.
+
+    Args:
+        shares: As from `label_shares`, one for each view.
+    """
+    count = shares[0].shape[-1] - 1
+    inside, outside, missing = np.zeros(count), np.zeros(count), np.zeros(count)
+    views, cut = np.zeros(count, dtype=int), np.zeros(count)
+    for view in shares:
+        mask = view.argmax(axis=-1)
+        border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+        for index in range(count):
+            own = mask == index + 1
+            if own.sum() < FEWEST_PIXELS:
+                continue
+            share = view[..., index + 1]
+            inside[index] += share[own].sum()
+            outside[index] += share[~own].sum()
+            missing[index] += (1 - share[own]).sum()
+            views[index] += 1
+            cut[index] += bool((border == index + 1).any())
+    return Agreement(
+        tuple(map(float, inside / np.maximum(inside + outside + missing, 1e-9))),
+        tuple(map(int, views)),
+        tuple(map(float, cut / np.maximum(views, 1))),
+    )
+
+
+def depth_label_map(
+    view: DepthView, points: NDArray, labels: NDArray, reach: float, unknown: int = -1
+) -> NDArray[np.int64]:
+    """Labels of the pixels of a depth map, from labelled points around where they look, shape (H, W).
+
+    Args:
+        view: Measured depth.
+        points: Labelled points of all objects, shape (M, 3).
+        labels: Label of each, above 0, shape (M,).
+        reach: Pixels farther from every point are background.
+        unknown: Label of pixels whose depth is not known.
+    """
+    from scipy.spatial import KDTree
+
+    known = view.depth > 0
+    away, nearest = KDTree(points).query(view.points()[known], distance_upper_bound=reach)
+    result = np.full(known.shape, unknown, dtype=np.int64)
+    result[known] = np.where(np.isfinite(away), labels[np.minimum(nearest, len(labels) - 1)], 0)
+    return result
