@@ -110,7 +110,7 @@ def require_pixels(text: str, views: Sequence[View]) -> None:
     """
     spec = parse_known_distance(text)
     for name, pixel in zip(spec.images, spec.pixels, strict=True):
-        _straight(views[_index([view.name for view in views], name)], pixel)
+        straight(views[_index([view.name for view in views], name)], pixel)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class _Witnesses:
     def point(self, index: int, pixel: tuple[float, float]) -> _Point:
         """The surface behind a pixel of a view."""
         view = self.views[index]
-        ray = np.array([*_straight(view, pixel), 1.0])
+        ray = np.array([*straight(view, pixel), 1.0])
         T = view.camera.T_world_cam.detach().cpu().double().numpy()
         K = view.camera.K.detach().cpu().double().numpy()
         aim = AIM * max(view.camera.width, view.camera.height) / K[[0, 1], [0, 1]]
@@ -209,7 +209,7 @@ def _index(names: Sequence[str], name: str) -> int:
     raise UsageError(f"There is no photo {name!r}; the nearest names are {', '.join(near)}.")
 
 
-def _straight(view: View, pixel: tuple[float, float]) -> tuple[float, float]:
+def straight(view: View, pixel: tuple[float, float]) -> tuple[float, float]:
     """Where the ray of a pixel of the photo crosses z = 1 in the camera's frame.
 
     Raises:

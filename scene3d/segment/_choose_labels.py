@@ -61,7 +61,7 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
     instances = _instances(scene, request, photos)
     if not instances.names and not points and request.use_masks and _cut_out(photos):
         return Chosen(scene.splats, _all_one(scene), "cut out")
-    surface, supports, trouble = _supports(scene, photos, request.seed)
+    surface, supports, trouble = _supports(scene, request.seed)
     if instances.names:
         splats, labels, method = *_of_masks(scene, instances, photos, supports), "masks"
     elif points and (trouble or request.sam2):
@@ -119,13 +119,11 @@ def _instances(scene: Scene, request: SegmentRequest, photos: tuple[View, ...]) 
     return next((instances for instances in found if instances.names), Instances(()))
 
 
-def _supports(
-    scene: Scene, photos: tuple[View, ...], seed: int
-) -> tuple[Surface, tuple[SupportPlane, ...], SegmentError | None]:
+def _supports(scene: Scene, seed: int) -> tuple[Surface, tuple[SupportPlane, ...], SegmentError | None]:
     from scene3d.segment._find_supports import find_supports
     from scene3d.segment._surface_points import surface_points
 
-    surface = surface_points(scene.splats, scene.cameras, photos)
+    surface = surface_points(scene.splats, scene.cameras)
     try:
         return surface, find_supports(surface, scene.up, seed=seed), None
     except SegmentError as error:
@@ -198,7 +196,7 @@ def _of_sam2(
 
     from scene3d._object_name import checked_names
     from scene3d.segment._from_masks import lift_masks
-    from scene3d.segment._prompts import _hit as click_on
+    from scene3d.segment._prompts import click_on
     from scene3d.segment._track_masks import ObjectPoints, sam2_masks, sam2_refined
 
     views = photos or scene.photos()

@@ -1,8 +1,8 @@
 """Clusters as the views see them: label maps, how well views agree, and what is cut by a picture's border.
 
-Splats that carry labels are rendered as one channel for each label; measured depth gets the labels of the surface
-points around it. An object that really stands free looks the same from everywhere: where its splats shine, nothing
-else does. Splats that drifted there from elsewhere do not make such a picture.
+Splats that carry labels are rendered as one channel for each label. An object that really stands free looks the same
+from everywhere: where its splats shine, nothing else does. Splats that drifted there from elsewhere do not make such a
+picture.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
-    from scene3d.segment._surface_points import DepthView
 
-__all__ = ["Agreement", "agreement", "depth_label_map", "label_shares"]
+__all__ = ["Agreement", "agreement", "label_shares"]
 
 FEWEST_PIXELS = 12
 """A view that shows fewer pixels of an object has no say about it."""
@@ -93,24 +92,3 @@ def agreement(shares: Sequence[NDArray]) -> Agreement:
         tuple(map(int, views)),
         tuple(map(float, cut / np.maximum(views, 1))),
     )
-
-
-def depth_label_map(
-    view: DepthView, points: NDArray, labels: NDArray, reach: float, unknown: int = -1
-) -> NDArray[np.int64]:
-    """Labels of the pixels of a depth map, from labelled points around where they look, shape (H, W).
-
-    Args:
-        view: Measured depth.
-        points: Labelled points of all objects, shape (M, 3).
-        labels: Label of each, above 0, shape (M,).
-        reach: Pixels farther from every point are background.
-        unknown: Label of pixels whose depth is not known.
-    """
-    from scipy.spatial import KDTree
-
-    known = view.depth > 0
-    away, nearest = KDTree(points).query(view.points()[known], distance_upper_bound=reach)
-    result = np.full(known.shape, unknown, dtype=np.int64)
-    result[known] = np.where(np.isfinite(away), labels[np.minimum(nearest, len(labels) - 1)], 0)
-    return result

@@ -38,8 +38,8 @@ REACH = 0.12
 """How far beside the object what no camera sees belongs to its hole, as a share of its size."""
 ACROSS = 1 / 10
 """Largest cell as a share of the object's mean width: a rope is long, but hides a narrow strip."""
-COVERED = 64
-"""Most squares across the object that its area is counted in."""
+COVERED = 96
+"""Squares along the object that its area is counted in."""
 MOST_CELLS = 250_000
 FEWEST_VIEWS = 2
 """Views that must see a cell."""
@@ -150,10 +150,18 @@ def _cells(background: Gaussians, points: NDArray, support: SupportPlane) -> Pla
 
 def _extent(flat: NDArray) -> float:
     """Side of a square as large as what points (K, 2) cover: for a rope it is far less than its box's."""
-    squares = min(COVERED, max(4.0, 2 * np.sqrt(len(flat))))
-    coarse = max(float(np.ptp(flat, axis=0).max()), 1e-9) / squares
-    occupied = np.unique(np.floor(flat / coarse).astype(np.int64), axis=0)
-    return coarse * float(np.sqrt(len(occupied)))
+    from scipy.spatial import KDTree
+
+    low, sides = flat.min(axis=0), np.ptp(flat, axis=0)
+    step = max(float(sides.max()), 1e-9) / COVERED
+    # What stands above each other counts once.
+    flat = step * np.unique(np.round(flat / step), axis=0)
+    tree = KDTree(flat)
+    gap = float(np.median(tree.query(flat, k=min(4, len(flat)))[0].max(axis=-1))) if len(flat) > 1 else 0.0
+    rows, columns = (np.arange(int(side / step) + 1) + 0.5 for side in sides)
+    middles = low + step * np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    covered = int((tree.query(middles)[0] <= max(gap, step)).sum())
+    return step * float(np.sqrt(max(covered, 1)))
 
 
 def _look(cells: PlaneRaster, views: Sequence[Observation]) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ import numpy as np
 from scene3d._errors import SegmentError
 from scene3d.segment._cluster_ground import height_band
 from scene3d.segment._cluster_outline import sharpened
-from scene3d.segment._cluster_views import agreement, depth_label_map, label_shares
+from scene3d.segment._cluster_views import agreement, label_shares
 from scene3d.segment._clusters import Cluster, find_clusters
 from scene3d.segment._find_supports import basis
 from scene3d.segment._labels import Labels
@@ -30,19 +30,17 @@ if TYPE_CHECKING:
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
     from scene3d._support import SupportPlane
-    from scene3d.segment._surface_points import DepthView, Surface
+    from scene3d.segment._surface_points import Surface
 
 __all__ = ["labels_from_geometry", "splats_of_clusters"]
 
 NEARBY = 0.1
 """An object's splats lie this close to its cluster, as a share of its size."""
-LEAST_CONFIDENCE = 0.45
+LEAST_CONFIDENCE = 0.55
 """An object that stands out less is none."""
 FEWEST_SPLATS = 20
 CUT = 0.8
 """An object that this share of its views cuts by their border is only partly known."""
-REGISTERED = 2.0
-"""How well depth maps lie on photos [px]."""
 LEAST_REACH = 1.0
 """Outlines that are known this well are left alone [px]."""
 CLEAR = 0.6
@@ -111,10 +109,7 @@ def splats_of_clusters(
         feet: Height of each support's `Band.foot`.
     """
     views = [cameras[i].fitted(LONGEST_SIDE) for i in spread_views(len(cameras))]
-    if surface.depths:
-        found = _by_depth(splats, views, surface, clusters, feet)
-    else:
-        found = _by_splats(splats, views, surface, supports, clusters, feet)
+    found = _by_splats(splats, views, surface, supports, clusters, feet)
     return _without_far(found, splats, surface, supports, clusters)
 
 
@@ -137,26 +132,6 @@ def _without_far(
         away = ((places < low) | (places > high)).any(axis=1)
         labels[(labels == label) & torch.from_numpy(away).to(labels.device)] = 0
     return labels
-
-
-def _by_depth(
-    splats: Gaussians, views: Sequence[Camera], surface: Surface, clusters: Sequence[Cluster], feet: Sequence[float]
-) -> Tensor:
-    """Labels (N,) of splats, from the depth maps of a sensor."""
-    from scene3d.render import render
-
-    points = np.concatenate([surface.points[cluster.points] for cluster in clusters])
-    labels = np.repeat(np.arange(len(clusters)) + 1, [len(cluster.points) for cluster in clusters])
-    pairs = [(view, depth) for view, depth in zip(views, surface.depths, strict=True) if depth is not None]
-
-    def label_map(view: Camera, depth: DepthView) -> NDArray[np.int64]:
-        found = depth_label_map(depth, points, labels, 0.004 * surface.distance)
-        rgb = render(splats.detach(), view).rgb.cpu().numpy()
-        return sharpened(found, rgb, _reach(view, surface, feet) + REGISTERED)
-
-    maps = (label_map(view, depth) for view, depth in pairs)
-    votes = vote(splats, [view for view, _ in pairs], maps, len(clusters) + 1)
-    return labels_of(votes).clamp_min(0)
 
 
 def _reach(view: Camera, surface: Surface, feet: Sequence[float]) -> float:

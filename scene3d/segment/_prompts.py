@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from scene3d.capture._capture import View
     from scene3d.segment._surface_points import Surface
 
-__all__ = ["PointPrompt", "labels_from_prompts", "parse_point"]
+__all__ = ["Hit", "PointPrompt", "click_on", "labels_from_prompts", "parse_point"]
 
 EXAMPLE = "IMG_0042.jpg,812,455,mug"
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
@@ -65,7 +65,7 @@ class PointPrompt:
 
 
 @dataclass(frozen=True, eq=False)
-class _Hit:
+class Hit:
     """Where a click meets the scene."""
 
     prompt: PointPrompt
@@ -119,18 +119,18 @@ def labels_from_prompts(
         UsageError: There is no such photo, or a pixel lies outside of it.
         SegmentError: A click meets nothing, or nothing that could be an object.
     """
-    hits = [_hit(splats, cameras, photos, prompt) for prompt in prompts]
+    hits = [click_on(splats, cameras, photos, prompt) for prompt in prompts]
     bands = [height_band(support, surface.distance, metric, min_height) for support in supports]
     start = existing or _nothing(splats, supports)
     renamed, fresh = _naming(splats, cameras, start, hits)
     of_splat = renamed.of_splat.clone()
     clusters = [c for i, s in enumerate(supports) for c in find_clusters(surface, s, bands[i], i)] if fresh else []
-    chosen: dict[str, list[_Hit]] = {}
+    chosen: dict[str, list[Hit]] = {}
     taken = set(renamed.names)
     for hit in fresh:
         chosen.setdefault(hit.prompt.name or _number(taken | set(chosen)), []).append(hit)
     names, flat = [*renamed.names], {}
-    standing: dict[int, list[tuple[int, _Hit]]] = {}
+    standing: dict[int, list[tuple[int, Hit]]] = {}
     for name, group in chosen.items():
         names.append(name)
         for hit in group:
@@ -162,14 +162,19 @@ def _number(taken: set[str]) -> str:
     return next(name for i in range(1, len(taken) + 2) if (name := f"object-{i}") not in taken)
 
 
-def _hit(splats: Gaussians, cameras: Sequence[Camera], photos: Sequence[View], prompt: PointPrompt) -> _Hit:
-    """Where a click meets the splats."""
-    from scene3d.capture._known_distance import _straight
+def click_on(splats: Gaussians, cameras: Sequence[Camera], photos: Sequence[View], prompt: PointPrompt) -> Hit:
+    """Where a click meets the splats.
+
+    Raises:
+        UsageError: There is no such photo, or the pixel lies outside of it.
+        SegmentError: Nothing is there.
+    """
+    from scene3d.capture._known_distance import straight
     from scene3d.capture._ray_surface import ray_surface
 
     index = _photo([photo.name for photo in photos], prompt.image)
     camera = cameras[index]
-    x, y = _straight(photos[index], (prompt.u, prompt.v))
+    x, y = straight(photos[index], (prompt.u, prompt.v))
     K = camera.K.detach().cpu().double().numpy()
     T = camera.T_world_cam.detach().cpu().double().numpy()
     pixel = (float(K[0, 0] * x + K[0, 2]), float(K[1, 1] * y + K[1, 2]))
@@ -181,7 +186,7 @@ def _hit(splats: Gaussians, cameras: Sequence[Camera], photos: Sequence[View], p
         raise SegmentError(
             f"The click {_said(prompt)} meets no surface: the scene shows nothing there. Click on the thing itself."
         )
-    return _Hit(prompt, index, T[:3, 3] + found[0] * (T[:3, :3] @ rays[0]), pixel)
+    return Hit(prompt, index, T[:3, 3] + found[0] * (T[:3, :3] @ rays[0]), pixel)
 
 
 def _photo(names: Sequence[str], name: str) -> int:
@@ -200,8 +205,8 @@ def _photo(names: Sequence[str], name: str) -> int:
 
 
 def _naming(
-    splats: Gaussians, cameras: Sequence[Camera], labels: Labels, hits: Sequence[_Hit]
-) -> tuple[Labels, list[_Hit]]:
+    splats: Gaussians, cameras: Sequence[Camera], labels: Labels, hits: Sequence[Hit]
+) -> tuple[Labels, list[Hit]]:
     """The objects with the names that clicks on them give, and the clicks that meet none of them."""
     names, named, fresh = list(labels.names), list(labels.named or [False] * len(labels.names)), []
     given: dict[int, str] = {}
@@ -222,12 +227,12 @@ def _naming(
     return replace(labels, names=tuple(names), named=tuple(named)), fresh
 
 
-def _label_at(splats: Gaussians, labels: Labels, camera: Camera, hit: _Hit) -> int:
+def _label_at(splats: Gaussians, labels: Labels, camera: Camera, hit: Hit) -> int:
     shares = next(label_shares(splats, labels.of_splat, len(labels.names) + 1, [camera]))
     return int(shares[int(hit.pixel[1]), int(hit.pixel[0])].argmax())
 
 
-def _cluster_at(surface: Surface, clusters: Sequence[Cluster], hit: _Hit) -> int | None:
+def _cluster_at(surface: Surface, clusters: Sequence[Cluster], hit: Hit) -> int | None:
     """The cluster that a click meets."""
     away = [float(np.linalg.norm(surface.points[c.points] - hit.position, axis=1).min()) for c in clusters]
     best = int(np.argmin(away)) if away else -1
@@ -242,7 +247,7 @@ def _add_standing(
     supports: Sequence[SupportPlane],
     clusters: Sequence[Cluster],
     bands: Sequence[Band],
-    standing: dict[int, list[tuple[int, _Hit]]],
+    standing: dict[int, list[tuple[int, Hit]]],
 ) -> None:
     """Label the splats of clusters that were clicked on, in place."""
     import torch
@@ -269,7 +274,7 @@ def _add_flat(
     supports: Sequence[SupportPlane],
     bands: Sequence[Band],
     distance: float,
-    flat: dict[int, list[_Hit]],
+    flat: dict[int, list[Hit]],
 ) -> None:
     """Label the splats of flat things that were clicked on, in place."""
     if not flat:
@@ -288,7 +293,7 @@ def _add_flat(
 def _flat(
     splats: Gaussians,
     camera: Camera,
-    hit: _Hit,
+    hit: Hit,
     supports: Sequence[SupportPlane],
     bands: Sequence[Band],
     distance: float,

@@ -33,6 +33,8 @@ RATE_COLOUR, RATE_OPACITY = 0.04, 0.08
 """Of Adam, for SH coefficients and for logits."""
 HIDDEN = 0.2
 """Weight of a pixel that the object hid; what was seen counts 1."""
+PRIOR = 0.05
+"""Squared colour error [px] that a change of an SH coefficient by 1 costs, so that what hardly shows stays as it is."""
 HIDING = 0.5
 """Share of a pixel that is object, from which the table is hidden there."""
 DEPTH_SLACK = 0.03
@@ -95,6 +97,7 @@ def settle_rim(
             target = targets[step * 7 % len(targets)]
             shown = render(Gaussians.cat([patched, replace(start, sh0=colours, opacities=opacities)]), target.camera)
             loss = (target.weight[..., None] * (shown.rgb - target.rgb).square()).sum()
+            loss = loss + PRIOR * (colours - start.sh0).square().sum()
             adam.zero_grad()
             loss.backward()
             adam.step()

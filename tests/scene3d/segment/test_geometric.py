@@ -15,10 +15,9 @@ from scene3d.capture import read_capture
 from scene3d.files import load_scene
 from scene3d.segment import find_instances
 from scene3d.segment._cluster_outline import sharpened
-from scene3d.segment._cluster_views import depth_label_map
 from scene3d.segment._find_supports import find_supports
 from scene3d.segment._geometric import labels_from_geometry
-from scene3d.segment._surface_points import DepthView, surface_points
+from scene3d.segment._surface_points import surface_points
 
 from .made_up_desk import around, block, board, counts, splats
 
@@ -95,17 +94,6 @@ def test_outlines_move_to_colours() -> None:
     found = sharpened(rough, rgb, 5.0)
     assert (found != truth).mean() < 0.2 * (rough != truth).mean()
     assert np.array_equal(sharpened(np.zeros_like(truth), rgb, 5.0), np.zeros_like(truth))
-
-
-def test_labels_of_a_depth_map() -> None:
-    view = around(1)[0]
-    depth = np.full((view.height, view.width), 1.0, dtype=np.float32)
-    depth[:, 0] = 0
-    places = DepthView(view, depth).points()
-    labels = depth_label_map(DepthView(view, depth), places[40:50, 40:50].reshape(-1, 3), np.full(100, 2), 1e-4)
-    assert (labels[:, 0] == -1).all()
-    assert (labels[40:50, 40:50] == 2).all()
-    assert (labels == 2).sum() == 100
 
 
 def test_the_scorer_is_exact(scorer: ModuleType) -> None:
