@@ -16,21 +16,16 @@ from scene3d._errors import BodyError, OutputError, SegmentError
 from scene3d.segment._request import SegmentRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from torch import Tensor
-
-    from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
-    from scene3d._scene_object import SceneObject
     from scene3d.segment._choose_labels import Chosen
     from scene3d.segment._make_objects import Made
+    from scene3d.segment._patch_background import Patched
 
 __all__ = ["segment", "segment_folder"]
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-FILL_SIDE, FILL_VIEWS = 480, 30
-"""Size [px] and number of the views in which holes are looked for."""
 
 
 def segment_folder(
@@ -92,6 +87,7 @@ def segment(
     from scene3d._flatten import flatten
     from scene3d.segment._choose_labels import choose_labels
     from scene3d.segment._make_objects import make_objects
+    from scene3d.segment._patch_background import patched_background
 
     request = request or SegmentRequest()
     request.check()
@@ -106,50 +102,15 @@ def segment(
     made = make_objects(replace(flat, splats=chosen.splats), chosen.labels, request, before=scene.objects)
     notes = [*chosen.labels.notes, *made.notes]
     tell("filling holes", 0.8)
-    background, fills = _filled(flat, chosen, made.objects, made.of_splat)
+    patched = patched_background(chosen.splats, made.of_splat, len(made.objects), flat.cameras, chosen.labels.supports)
     tell("binding splats", 0.95)
-    result = _assembled(flat, chosen, made, background, fills)
+    result = _assembled(flat, chosen, made, patched)
     result, notes = _deformed(result, notes)
     told = {"method": chosen.method, "notes": notes, "seed": request.seed}
     return replace(result, source={**scene.source, "segment": told})
 
 
-def _filled(
-    scene: Scene, chosen: Chosen, objects: Sequence[SceneObject], of_splat: Tensor
-) -> tuple[Tensor, list[Gaussians]]:
-    """Which splats are left of the background (N,), and splats that fill the holes under objects."""
-    import numpy as np
-    import torch
-
-    from scene3d.segment._body_frame import support_under
-    from scene3d.segment._fill_hole import fill_hole
-    from scene3d.segment._observations import observe
-
-    background = of_splat == 0
-    supports = chosen.labels.supports
-    if not supports or not objects:
-        return background, []
-    one_hot = torch.nn.functional.one_hot(of_splat, len(objects) + 1)[:, 1:].float()
-    step = max(1, -(-len(scene.views) // FILL_VIEWS))
-    cameras = [view.camera.fitted(FILL_SIDE) for view in scene.views[::step]]
-    views = [observe(chosen.splats, camera, features=one_hot) for camera in cameras]
-    world = chosen.splats.means.double().numpy()
-    points = [world[(of_splat == index + 1).numpy()] for index in range(len(objects))]
-    fills: list[Gaussians] = []
-    for index in range(len(objects)):
-        support = support_under(points[index], supports)
-        if support is None:
-            continue
-        others = [other for i, other in enumerate(points) if i != index]
-        rest = np.concatenate(others) if others else None
-        left = background.nonzero()[:, 0]
-        patch = fill_hole(chosen.splats[left], views, points[index], support, others=rest)
-        background[left[patch.hidden]] = False
-        fills.append(patch.splats)
-    return background, fills
-
-
-def _assembled(scene: Scene, chosen: Chosen, made: Made, background: Tensor, fills: Sequence[Gaussians]) -> Scene:
+def _assembled(scene: Scene, chosen: Chosen, made: Made, patched: Patched) -> Scene:
     """The scene with its splats in the frames of their bodies: background, fill, then object after object."""
     import torch
 
@@ -157,14 +118,17 @@ def _assembled(scene: Scene, chosen: Chosen, made: Made, background: Tensor, fil
     from scene3d._gaussians import Gaussians
 
     poses = torch.tensor([IDENTITY, *(thing.T_world_body for thing in made.objects)], dtype=torch.float64)
-    parts = [chosen.splats[background], *fills]
+    parts = [patched.splats, patched.fill]
     for index in range(len(made.objects)):
         mine = chosen.splats[made.of_splat == index + 1]
         component = torch.full((len(mine),), index + 1, dtype=torch.int32)
         parts.append(into_bodies(mine, component, poses))
-    filled = sum(len(part) for part in fills)
     return replace(
-        scene, splats=Gaussians.cat(parts), objects=made.objects, supports=chosen.labels.supports, filled=filled
+        scene,
+        splats=Gaussians.cat(parts),
+        objects=made.objects,
+        supports=chosen.labels.supports,
+        filled=len(patched.fill),
     )
 
 
