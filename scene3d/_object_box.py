@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["upright_sides"]
 
-TURNS = 180
-"""Directions that are tried within a right angle, half a degree apart."""
-
 
 def upright_sides(thing: SceneObject, up: Sequence[float]) -> tuple[float, float, float]:
     """Sides of the tightest box around an object's mesh that stands upright, where the object is.
+
+    The tightest rectangle around points has a side along one of their convex hull [Freeman and Shapira 1975].
 
     Args:
         thing: The object.
@@ -28,6 +27,7 @@ def upright_sides(thing: SceneObject, up: Sequence[float]) -> tuple[float, float
     Returns:
         The longer lying side, the shorter lying side, the height [scene units]; zeros for a mesh without vertices.
     """
+    from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.transform import Rotation
 
     if not len(thing.body.mesh.vertices):
@@ -38,8 +38,14 @@ def upright_sides(thing: SceneObject, up: Sequence[float]) -> tuple[float, float
     x = np.cross(z, np.eye(3)[np.abs(z).argmin()])
     x /= np.linalg.norm(x)
     heights, lying = points @ z, points @ np.stack([x, np.cross(z, x)], axis=1)
-    angles = np.arange(TURNS) * (math.pi / 2 / TURNS)
-    a = np.ptp(lying @ np.stack([np.cos(angles), np.sin(angles)]), axis=0)
-    b = np.ptp(lying @ np.stack([-np.sin(angles), np.cos(angles)]), axis=0)
-    best = int((a * b).argmin())
-    return (float(max(a[best], b[best])), float(min(a[best], b[best])), float(np.ptp(heights)))
+    try:
+        corners = lying[ConvexHull(lying).vertices]
+    except QhullError:  # All in one line seen from above.
+        corners = lying
+    edges = np.roll(corners, -1, axis=0) - corners
+    edges = edges[np.linalg.norm(edges, axis=1) > 0]
+    best = (math.inf, 0.0, 0.0)
+    for along in edges / np.linalg.norm(edges, axis=1, keepdims=True):
+        sides = float(np.ptp(corners @ along)), float(np.ptp(corners @ [-along[1], along[0]]))
+        best = min(best, (sides[0] * sides[1], max(sides), min(sides)))
+    return best[1], best[2], float(np.ptp(heights))

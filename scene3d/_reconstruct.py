@@ -4,14 +4,14 @@ What can be checked without work is checked before anything is written: the devi
 configuration, the output. Then the capture is read, its poses solved where it has none, its world given scale and
 gravity; the splats are fitted, looked at through the held-out cameras, saved, reported on, and told apart into objects.
 The scene is saved before its report and before its objects are looked for, so that a full disk or an impatient user
-loses pictures and never the splats. Frames of videos,
-unpacked archives and solved poses stay in ``capture/`` of the scene folder.
+loses pictures and never the splats. Frames of videos, unpacked archives and solved poses stay in ``capture/`` of the
+scene folder.
 """
 
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,9 +134,17 @@ def reconstruct(
     scene = replace(scene, metrics=_summary(metrics))
     save_scene(scene, out, overwrite=True)
     write_report(out / "report", metrics, scene.splats, scene.views, capture, title=out.resolve().name)
+    _without_old_objects(out / "report")
     if not segment or result.interrupted:
         return scene
     return _segmented(scene, out, seed=seed, progress=progress)
+
+
+def _without_old_objects(report: Path) -> None:
+    """Take away the sheet of objects that a scene had which this one replaced."""
+    for name in ("objects.png", "objects.json"):
+        with suppress(OSError):
+            (report / name).unlink(missing_ok=True)
 
 
 def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitProgress], None] | None) -> Scene:
@@ -150,13 +158,13 @@ def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitPro
     try:
         found = segment_scene(scene, SegmentRequest(seed=seed), progress=_stages(progress))
     except Scene3dError as error:
-        note = f"No objects were told apart. {error}"
-        scene = replace(scene, source={**scene.source, "notes": [*scene.source["notes"], note]})
+        # Kept where the next segmentation puts its own notes, so that it goes when it is no longer true.
+        note = f"No objects were told apart. {error} The scene is in one piece; scene3d segment tries again."
+        scene = replace(scene, source={**scene.source, "segment": {"method": None, "notes": [note], "seed": seed}})
         save_scene(scene, out, overwrite=True)
         return scene
     save_scene(found, out, overwrite=True)
-    if found.objects:
-        write_objects_report(out / "report", found, title=out.resolve().name)
+    write_objects_report(out / "report", found, title=out.resolve().name)
     return found
 
 

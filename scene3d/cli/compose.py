@@ -48,8 +48,8 @@ class Compose:
         """Gather the objects, save, say where they are."""
         from scene3d._compose import add_objects
         from scene3d.cli._edit_steps import position_in_words
-        from scene3d.cli.edit import objects_in_json
         from scene3d.files import load_scene, prepare_scene_folder, save_scene
+        from scene3d.report import object_rows
 
         terminal = Terminal(self.json, self.quiet)
         if not self.add:
@@ -67,7 +67,7 @@ class Compose:
             scene, names = add_objects(scene, addition, assume_scale=self.assume_scale)
             lines += [("added", f"{name} from {path} at {position_in_words(scene, name)}") for name in names]
         save_scene(scene, target, overwrite=in_place or self.overwrite)
-        document = {"path": str(target), "added": [words for _, words in lines], "objects": objects_in_json(scene)}
+        document = {"path": str(target), "added": [words for _, words in lines], "objects": object_rows(scene)}
         if in_place:
             lines.append(("next", f"scene3d edit {target} --undo takes it back"))
         terminal.result(document, str(target), lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scene3d import Scene
 
-__all__ = ["Edit", "objects_in_json", "verb"]
+__all__ = ["Edit", "verb"]
 
 MARK = "\x1f"
 """Between the place of a change in the call and its value; no name holds control characters."""
@@ -91,6 +91,7 @@ class Edit:
         if not steps:
             raise UsageError("Nothing to change was given. For example: scene3d edit SCENE --remove mug")
         from scene3d.files import load_scene, save_scene
+        from scene3d.report import object_rows
 
         scene = load_scene(self.scene)
         self._check_scale(scene, steps, terminal)
@@ -102,7 +103,7 @@ class Edit:
         edits = [
             {"edit": flag, "value": value, "done": said} for (flag, value), (_, said) in zip(steps, done, strict=True)
         ]
-        document = {"path": str(self.scene), "edits": edits, "objects": objects_in_json(scene)}
+        document = {"path": str(self.scene), "edits": edits, "objects": object_rows(scene)}
         terminal.result(document, str(self.scene), [*done, ("next", f"scene3d edit {self.scene} --undo takes it back")])
         return 0
 
@@ -120,7 +121,8 @@ class Edit:
         other = "redo" if self.undo and self.redo else next((step for step, _ in steps), None)
         if other is not None:
             raise UsageError(f"--{flag} goes alone, but --{other} was given too. Run them one after the other.")
-        from scene3d.files._scene_folder import restore_next, restore_previous
+        from scene3d.files import restore_next, restore_previous
+        from scene3d.report import object_rows
 
         scene = restore_previous(self.scene) if self.undo else restore_next(self.scene)
         names = ", ".join(thing.name for thing in scene.objects) or "none"
@@ -128,7 +130,7 @@ class Edit:
         document = {
             "path": str(self.scene),
             "edits": [{"edit": flag, "done": said}],
-            "objects": objects_in_json(scene),
+            "objects": object_rows(scene),
         }
         terminal.result(document, str(self.scene), [(flag, said), ("objects", names)])
         return 0
@@ -146,23 +148,3 @@ class Edit:
 
 
 verb = Edit
-
-
-def objects_in_json(scene: Scene) -> list[dict[str, Any]]:
-    """Objects as the document lists them."""
-    import torch
-
-    counts = torch.bincount(scene.splats.component_index.cpu().long(), minlength=len(scene.objects) + 1)
-    return [
-        {
-            "name": thing.name,
-            "kind": thing.kind,
-            "material": thing.body.material.name,
-            "mass": thing.body.mass,
-            "mass_log_std": thing.body.mass_log_std,
-            "T_world_body": list(thing.T_world_body),
-            "splats": int(count),
-            "guessed": list(thing.guessed),
-        }
-        for thing, count in zip(scene.objects, counts[1:], strict=True)
-    ]

@@ -49,7 +49,7 @@ verb = Info
 def describe(scene: Scene, path: Path) -> dict[str, Any]:
     """What is printed with ``--json``."""
     from scene3d._flatten import flatten
-    from scene3d.cli._object_table import describe_objects
+    from scene3d.report import object_rows
 
     return {
         "path": str(path),
@@ -63,7 +63,7 @@ def describe(scene: Scene, path: Path) -> dict[str, Any]:
         "up": list(scene.up),
         "T_world_source": None if scene.T_world_source is None else [list(row) for row in scene.T_world_source],
         "cameras": _cameras(scene),
-        "objects": describe_objects(scene),
+        "objects": object_rows(scene),
         "supports": len(scene.supports),
         "filled": scene.filled,
         "metrics": dict(scene.metrics),
@@ -104,9 +104,10 @@ def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
     lines.append(("scale", _scale_in_words(d)))
     lines.append(("up", " ".join(f"{value:.3g}" for value in d["up"])))
     if d["objects"]:
-        from scene3d.cli._object_table import object_lines
+        from scene3d.report import object_lines
 
-        lines += object_lines(d["objects"], metric=d["metric"])
+        table = object_lines(d["objects"])
+        lines += list(zip(["objects"] + [""] * (len(table) - 1), table, strict=True))
     elif d["bodies"]:
         lines.append(("bodies", f"{d['bodies']} besides the background"))
     cameras = d["cameras"]

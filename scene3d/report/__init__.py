@@ -11,6 +11,7 @@ from scene3d.report._evaluate import evaluate as evaluate
 from scene3d.report._image_metrics import psnr as psnr
 from scene3d.report._image_metrics import psnr_cc as psnr_cc
 from scene3d.report._image_metrics import ssim as ssim
+from scene3d.report._object_table import object_lines as object_lines
 from scene3d.report._object_table import object_rows as object_rows
 from scene3d.report._object_table import print_object_table as print_object_table
 from scene3d.report._overlay_sheet import overlay_sheet as overlay_sheet
@@ -21,6 +22,7 @@ __all__ = [
     "ImageMetrics",
     "Metrics",
     "evaluate",
+    "object_lines",
     "object_rows",
     "overlay_sheet",
     "print_object_table",

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scene3d._object_box import upright_sides
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+    from rich.text import Text
 
     from scene3d._scene import Scene
     from scene3d._scene_object import SceneObject
     from scene3d.cli._terminal import Terminal
 
-__all__ = ["mass_in_words", "object_rows", "print_object_table", "size_in_words"]
+__all__ = ["mass_in_words", "object_lines", "object_rows", "print_object_table", "size_in_words"]
 
 WITHIN_90 = 1.6449
 """Standard deviations on either side of the median that hold 90 % of a normal distribution."""
@@ -32,9 +35,11 @@ RIGHT_ALIGNED = ("splats", "confidence")
 def object_rows(scene: Scene) -> list[dict[str, Any]]:
     """One dictionary for each object, in the scene's order.
 
-    ``name``; ``kind`` (rigid or deformable); ``size_cm``: longer and shorter lying side and height of the tightest
+    ``name``; ``kind`` (rigid or deformable); ``motion`` (dynamic, kinematic or static); ``T_world_body``: pose, xyz
+    [scene units] + wxyz; ``size_cm``: longer and shorter lying side and height of the tightest
     upright box [cm]; ``size``: the same in the scene's units; ``mass`` [kg] with the ends of its 90 % interval
-    ``mass_low`` and ``mass_high``; ``material``; ``splats``: how many; ``confidence``, 0 to 1; ``guessed``: what the
+    ``mass_low`` and ``mass_high``; ``mass_log_std``: standard deviation of its logarithm; ``material``; ``splats``,
+    ``parts`` and ``particles``: how many; ``confidence``, 0 to 1; ``guessed``: what the
     photos did not tell; ``com``: centre of mass in the body frame [scene units]; ``volume`` [m^3]; ``unseen``: share of
     the collider's surface that no photo saw. Without metric scale ``size_cm``, the masses and ``volume`` are None.
     """
@@ -56,6 +61,12 @@ def print_object_table(terminal: Terminal, scene: Scene) -> None:
             terminal.note(f"  {note}")
 
 
+def object_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same columns as lines of plain text, the headings first; rows are those of `object_rows`."""
+    cells = [_cells(row) for row in rows]
+    return [line.plain[2:].rstrip() for line in _columns(cells)] if cells else []
+
+
 def size_in_words(row: Mapping[str, Any]) -> str:
     """Sides of an object's box, of a row of `object_rows`."""
     if row["size_cm"] is None:
@@ -67,9 +78,9 @@ def mass_in_words(row: Mapping[str, Any]) -> str:
     """Mass of an object and its 90 % interval, of a row of `object_rows`."""
     if row["mass"] is None:
         return "unknown"
-    median = _grams(row["mass"])
     if row["mass_high"] == row["mass_low"]:
-        return median
+        return _grams(row["mass"], digits=3)
+    median = _grams(row["mass"])
     low, high = _grams(row["mass_low"]), _grams(row["mass_high"])
     low = low.removesuffix(" " + high.split()[-1])
     return f"{median} ({low} to {high})"
@@ -77,7 +88,7 @@ def mass_in_words(row: Mapping[str, Any]) -> str:
 
 def _row(scene: Scene, thing: SceneObject, splats: int) -> dict[str, Any]:
     body = thing.body
-    size = _box(thing, np.asarray(scene.up, dtype=np.float64))
+    size = upright_sides(thing, scene.up)
     spread = math.exp(WITHIN_90 * body.mass_log_std)
     low, high = body.mass / spread, body.mass * spread
     areas = _areas(body.mesh.vertices, body.mesh.faces)
@@ -85,13 +96,18 @@ def _row(scene: Scene, thing: SceneObject, splats: int) -> dict[str, Any]:
     return {
         "name": thing.name,
         "kind": thing.kind,
+        "motion": body.motion,
+        "T_world_body": [float(value) for value in thing.T_world_body],
         "size_cm": [round(100 * side, 2) for side in size] if scene.metric else None,
         "size": [_rounded(side) for side in size],
         "mass": _rounded(body.mass) if scene.metric else None,
         "mass_low": _rounded(low) if scene.metric else None,
         "mass_high": _rounded(high) if scene.metric else None,
+        "mass_log_std": float(body.mass_log_std),
         "material": body.material.name,
         "splats": splats,
+        "parts": len(body.parts),
+        "particles": 0 if body.particles is None else len(body.particles.points),
         "confidence": round(float(thing.confidence), 4),
         "guessed": list(thing.guessed),
         "com": [_rounded(value) for value in body.com],
@@ -111,37 +127,7 @@ def _areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[n
     return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
-def _box(thing: SceneObject, up: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Longer lying side, shorter lying side and height of the tightest box that stands upright in the world.
-
-    The tightest rectangle around points has a side along one of their convex hull [Freeman and Shapira 1975].
-    """
-    import torch
-    from scipy.spatial import ConvexHull, QhullError
-
-    from dynamics.poses import rotation_from_wxyz
-
-    rotation = rotation_from_wxyz(torch.tensor(thing.T_world_body[3:], dtype=torch.float64)).numpy()
-    points = thing.body.mesh.vertices @ rotation.T
-    z = up / np.linalg.norm(up)
-    x = np.cross(np.eye(3)[int(np.argmin(np.abs(z)))], z)
-    x /= np.linalg.norm(x)
-    lying = points @ np.stack([x, np.cross(z, x)], axis=1)
-    height = float(np.ptp(points @ z))
-    try:
-        corners = lying[ConvexHull(lying).vertices]
-    except QhullError:  # All in one line seen from above.
-        corners = lying
-    edges = np.roll(corners, -1, axis=0) - corners
-    edges = edges[np.linalg.norm(edges, axis=1) > 0]
-    best = (math.inf, 0.0, 0.0)
-    for along in edges / np.linalg.norm(edges, axis=1, keepdims=True):
-        sides = float(np.ptp(corners @ along)), float(np.ptp(corners @ [-along[1], along[0]]))
-        best = min(best, (sides[0] * sides[1], max(sides), min(sides)))
-    return best[1], best[2], height
-
-
-def _cells(row: dict[str, Any]) -> dict[str, str]:
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     """What a row shows, by column."""
     return {
         "name": _printable(row["name"]),
@@ -156,17 +142,26 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _print_columns(rows: Sequence[dict[str, str]]) -> None:
-    from rich.cells import cell_len
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
     if not rows:
         console.print("\n  no objects\n")
         return
+    console.print()
+    for line in _columns(rows):
+        console.print(line)
+    console.print()
+
+
+def _columns(rows: Sequence[dict[str, str]]) -> list[Text]:
+    """Lines of equal columns, the headings first."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
     widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in rows[0]}
     last = list(widths)[-1]
-    console.print()
+    lines = []
     for row in ({name: name for name in widths}, *rows):
         line = Text("  ")
         for name, width in widths.items():
@@ -177,8 +172,8 @@ def _print_columns(rows: Sequence[dict[str, str]]) -> None:
             line.append(row[name], style)
             if name != last:
                 line.append("  " if name in RIGHT_ALIGNED else gap + "  ")
-        console.print(line)
-    console.print()
+        lines.append(line)
+    return lines
 
 
 def _notes(scene: Scene, rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -198,9 +193,10 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _grams(kilograms: float) -> str:
-    """Two significant digits, in grams below a kilogram."""
+def _grams(kilograms: float, digits: int = 2) -> str:
+    """A few significant digits, in grams below a kilogram."""
     value, unit = (1000 * kilograms, "g") if kilograms < 0.9995 else (kilograms, "kg")
-    digits = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
-    rounded = round(value, 1 - math.floor(math.log10(value))) if value > 0 else 0.0
-    return f"{rounded:.{digits}f} {unit}"
+    if not value > 0:
+        return f"0 {unit}"
+    place = digits - 1 - math.floor(math.log10(value))
+    return f"{round(value, place):.{max(0, place)}f} {unit}"

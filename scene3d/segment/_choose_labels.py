@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scene3d._errors import CaptureError, SegmentError
 from scene3d.segment._instances import Instances
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
     from scene3d._support import SupportPlane
@@ -57,36 +62,63 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
     from scene3d.segment._prompts import parse_point
 
     points = [parse_point(text) for text in request.points]
+    known = tuple(view for view in scene.views if view.photo is not None)
+    scene = replace(scene, views=known or scene.views)
     photos = _photos(scene)
+    if points and request.sam2 is not None:  # Clicks say what is wanted, and SAM 2 where it ends.
+        photos = photos or scene.photos()
+        _, supports, trouble = _supports(scene, scene.splats, request.seed)
+        splats, labels = _of_sam2(scene, scene.splats, None, photos, points, supports, request)
+        return Chosen(splats, _finished(labels, supports, trouble), "SAM 2")
     instances = _instances(scene, request, photos)
     if not instances.names and not points and request.use_masks and _cut_out(photos):
         return Chosen(scene.splats, _all_one(scene), "cut out")
-    surface, supports, trouble = _supports(scene, request.seed)
+    surface, supports, trouble = _supports(scene, scene.splats, request.seed)
+    splats, labels, method = scene.splats, None, ""
     if instances.names:
+        photos = photos or scene.photos()
         splats, labels, method = *_of_masks(scene, instances, photos, supports), "masks"
-    elif points and (trouble or request.sam2):
-        splats, labels, method = scene.splats, None, ""
-    elif trouble is not None:
+    elif trouble is None:
+        labels = _of_shape(scene, surface, supports, request, clicked=bool(points))
+        method = "shape" if labels else ""
+    elif not points:
         raise trouble
-    else:
-        splats, labels, method = scene.splats, _of_shape(scene, surface, supports, request), "shape"
     if request.sam2 is not None:
-        splats, labels = _of_sam2(scene, splats, labels, photos, points, supports, request)
-        method = f"{method} and SAM 2".removeprefix(" and ")
+        assert labels is not None
+        splats, labels = _of_sam2(scene, splats, labels, photos or scene.photos(), [], supports, request)
+        method += " and SAM 2"
     elif points:
-        labels = _with_points(scene, splats, labels, photos, points, surface, supports, request)
-        method = f"{method} and points".removeprefix(" and ")
+        if splats is not scene.splats:  # Outlines were cut, so the splats have other numbers now.
+            surface = _surface(scene, splats)
+        labels = _with_points(scene, splats, labels, points, surface, supports, request)
+        method = f"{method} and points" if method else "points"
     assert labels is not None
-    return Chosen(splats, replace(labels, supports=supports), method)
+    notes = _photos_gone(scene, request) if not photos else ()
+    return Chosen(splats, _finished(labels, supports, trouble, notes), method)
+
+
+def _finished(
+    labels: Labels, supports: tuple[SupportPlane, ...], trouble: SegmentError | None, notes: tuple[str, ...] = ()
+) -> Labels:
+    """Labels on the supports, with notes on what is missing."""
+    if trouble is not None:
+        notes += ("No level surface is seen that things could stand on, so nothing is filled in where they stand.",)
+    return replace(labels, supports=supports, notes=(*notes, *labels.notes))
 
 
 def _photos(scene: Scene) -> tuple[View, ...]:
     """The photos, in the order of the views; empty where some are gone, which shape alone does not mind."""
     try:
-        found = scene.photos()
+        return scene.photos()
     except CaptureError:
         return ()
-    return found if len(found) == len(scene.views) else ()
+
+
+def _photos_gone(scene: Scene, request: SegmentRequest) -> tuple[str, ...]:
+    """What to say when masks could not be looked for."""
+    if not request.use_masks or all(view.photo is None for view in scene.views):
+        return ()
+    return ("Photos of the scene are gone, so no masks were looked for beside them.",)
 
 
 def _cut_out(photos: tuple[View, ...]) -> bool:
@@ -110,20 +142,27 @@ def _instances(scene: Scene, request: SegmentRequest, photos: tuple[View, ...]) 
         return Instances(())
     if request.masks is not None:
         return read_masks(request.masks, photos or scene.photos())
-    capture = Path(scene.source.get("capture", ""))
     if not photos:
         return Instances(())
     # The folder may have moved with its photos: what lies beside them counts as well.
-    roots = [root for root in (capture, photos[0].path.parent, photos[0].path.parent.parent) if root.is_dir()]
-    found = (find_instances(root, photos) for root in roots)
+    said, beside = scene.source.get("capture"), photos[0].path.parent
+    roots = [*([Path(said)] if isinstance(said, str) and said else []), beside, beside.parent]
+    found = (find_instances(root, photos) for root in roots if root.is_dir())
     return next((instances for instances in found if instances.names), Instances(()))
 
 
-def _supports(scene: Scene, seed: int) -> tuple[Surface, tuple[SupportPlane, ...], SegmentError | None]:
-    from scene3d.segment._find_supports import find_supports
+def _surface(scene: Scene, splats: Gaussians) -> Surface:
     from scene3d.segment._surface_points import surface_points
 
-    surface = surface_points(scene.splats, scene.cameras)
+    return surface_points(splats, scene.cameras)
+
+
+def _supports(
+    scene: Scene, splats: Gaussians, seed: int
+) -> tuple[Surface, tuple[SupportPlane, ...], SegmentError | None]:
+    from scene3d.segment._find_supports import find_supports
+
+    surface = _surface(scene, splats)
     try:
         return surface, find_supports(surface, scene.up, seed=seed), None
     except SegmentError as error:
@@ -136,32 +175,57 @@ def _of_masks(
     from scene3d._object_name import checked_names
     from scene3d.segment._from_masks import lift_masks
 
-    masked = [photo for photo in photos if instances.has(photo)]
-    masked = masked[:: max(1, -(-len(masked) // MOST_VIEWS))]
-    others = [
-        photo.camera.fitted(LONGEST_SIDE)
-        for photo, view in zip(photos, scene.views, strict=True)
-        if not instances.has(photo) and not view.held_out
-    ]
-    cameras = [photo.camera.fitted(LONGEST_SIDE) for photo in masked]
-    maps = [instances.label_map(photo, camera) for photo, camera in zip(masked, cameras, strict=True)]
     names = checked_names(instances.names)
+    cameras, maps = _label_maps(instances, photos)
+    fitted = {view.name for view in scene.views if not view.held_out}
+    others = [
+        photo.camera.fitted(LONGEST_SIDE) for photo in photos if not instances.has(photo) and photo.name in fitted
+    ]
     return lift_masks(scene.splats, cameras, maps, names, others=others, supports=supports)
 
 
-def _of_shape(scene: Scene, surface: Surface, supports: tuple[SupportPlane, ...], request: SegmentRequest) -> Labels:
+def _label_maps(instances: Instances, photos: tuple[View, ...]) -> tuple[list[Camera], list[NDArray[np.int32]]]:
+    """Cameras and label maps that vote: spread evenly, and more of them for objects that none of those shows."""
+    masked = [photo for photo in photos if instances.has(photo)]
+    chosen = masked[:: max(1, -(-len(masked) // MOST_VIEWS))]
+    voting = {photo.name for photo in chosen}
+    cameras = [photo.camera.fitted(LONGEST_SIDE) for photo in chosen]
+    maps = [instances.label_map(photo, camera) for photo, camera in zip(chosen, cameras, strict=True)]
+    wanted = set(range(1, len(instances.names) + 1)).difference(*(np.unique(map_).tolist() for map_ in maps))
+    for photo in masked:
+        if not wanted:
+            break
+        if photo.name in voting:
+            continue
+        camera = photo.camera.fitted(LONGEST_SIDE)
+        map_ = instances.label_map(photo, camera)
+        if found := wanted.intersection(np.unique(map_).tolist()):
+            wanted -= found
+            cameras.append(camera)
+            maps.append(map_)
+    return cameras, maps
+
+
+def _of_shape(
+    scene: Scene, surface: Surface, supports: tuple[SupportPlane, ...], request: SegmentRequest, *, clicked: bool
+) -> Labels | None:
+    """What stands on the supports; None where nothing does and clicks say what else there is."""
     from scene3d.segment._geometric import labels_from_geometry
 
-    return labels_from_geometry(
-        scene.splats, scene.cameras, surface, supports, metric=scene.metric, min_height=request.min_height
-    )
+    try:
+        return labels_from_geometry(
+            scene.splats, scene.cameras, surface, supports, metric=scene.metric, min_height=request.min_height
+        )
+    except SegmentError:
+        if not clicked:
+            raise
+        return None
 
 
 def _with_points(
     scene: Scene,
     splats: Gaussians,
     labels: Labels | None,
-    photos: tuple[View, ...],
     points: list[PointPrompt],
     surface: Surface,
     supports: tuple[SupportPlane, ...],
@@ -169,10 +233,12 @@ def _with_points(
 ) -> Labels:
     from scene3d.segment._prompts import labels_from_prompts
 
+    # Clicks need the sizes of the photos and no pixels, so it does not matter if the files are gone.
+    photos = tuple(view.photo for view in scene.views if view.photo is not None) or scene.photos()
     return labels_from_prompts(
         splats,
         scene.cameras,
-        photos or scene.photos(),
+        photos,
         points,
         surface,
         supports,
@@ -192,24 +258,21 @@ def _of_sam2(
     request: SegmentRequest,
 ) -> tuple[Gaussians, Labels]:
     """Outlines drawn by SAM 2: of what was clicked on, or of what was found already."""
-    import numpy as np
-
     from scene3d._object_name import checked_names
     from scene3d.segment._from_masks import lift_masks
     from scene3d.segment._prompts import click_on
     from scene3d.segment._track_masks import ObjectPoints, sam2_masks, sam2_refined
 
-    views = photos or scene.photos()
     assert request.sam2 is not None
     if points:
         clicked: dict[str, list[np.ndarray]] = {}
         for number, point in enumerate(points, start=1):
-            at = click_on(splats, scene.cameras, views, point).position
+            at = click_on(splats, scene.cameras, photos, point).position
             clicked.setdefault(point.name or f"object-{number}", []).append(at)
         names = checked_names(list(clicked))
         objects = [ObjectPoints(name, np.stack(at)) for name, at in zip(names, clicked.values(), strict=True)]
-        tracked = sam2_masks(splats, views, objects, request.sam2, device=request.device)
+        tracked = sam2_masks(splats, photos, objects, request.sam2, device=request.device)
     else:
         assert labels is not None
-        tracked = sam2_refined(splats, views, labels, request.sam2, device=request.device)
+        tracked = sam2_refined(splats, photos, labels, request.sam2, device=request.device)
     return lift_masks(splats, tracked.cameras, tracked.label_maps, tracked.names, supports=supports)

@@ -60,6 +60,7 @@ def make_objects(scene: Scene, labels: Labels, request: SegmentRequest, *, befor
 
     Raises:
         UsageError: The request names an object that there is not.
+        SegmentError: Not one of them can become a body.
     """
     import torch
 
@@ -71,16 +72,22 @@ def make_objects(scene: Scene, labels: Labels, request: SegmentRequest, *, befor
     objects: list[SceneObject] = []
     notes: list[str] = []
     component = torch.zeros(len(names) + 1, dtype=torch.int64)
+    left = list(before)
     for index, (name, collider) in enumerate(zip(names, colliders, strict=True)):
         try:
             if isinstance(collider, SegmentError):
                 raise collider
-            old = next((thing for thing in before if _same_place(thing, collider)), None)
+            old = _found_again(left, collider.mesh.bounds)
             objects.append(_object(name, collider, request, old, labels.confidence[index]))
         except (SegmentError, BodyError) as error:
-            notes.append(f"{error} It stays part of the background." if name in str(error) else f"{name}: {error}")
+            said = str(error) if name in str(error) else f"{name}: {error}"
+            notes.append(f"{said} It stays part of the background.")
             continue
+        left = [thing for thing in left if thing is not old]
         component[index + 1] = len(objects)
+    if not objects:
+        why = " ".join((*labels.notes, *notes))
+        raise SegmentError(f"No object of the scene can become a body. {why}".rstrip())
     return Made(tuple(objects), component[labels.of_splat.clamp_min(0)], tuple(notes))
 
 
@@ -91,7 +98,7 @@ def _object(
 
     material, guessed = _material(name, request, old)
     mass = request.masses.get(name)
-    if mass is None and old is not None and old.body.mass_log_std == 0 and name not in request.materials:
+    if mass is None and old is not None and old.body.mass_log_std == 0:  # Weighed, whatever it is made of.
         mass = old.body.mass
     if mass is not None:
         guessed = [word for word in guessed if word != "mass"]
@@ -114,12 +121,15 @@ def _object(
 def _material(name: str, request: SegmentRequest, old: SceneObject | None) -> tuple[Material, list[str]]:
     """What it is made of, and what of that was guessed."""
     from dynamics import find_material
+    from dynamics._material import UNKNOWN
 
     if name in request.materials:
-        return find_material(request.materials[name]), []
-    if old is not None and "friction" not in old.guessed:
-        return old.body.material, []
-    return find_material("unknown"), ["mass", "friction"]
+        material = find_material(request.materials[name])
+    elif old is not None and "friction" not in old.guessed:
+        material = old.body.material
+    else:
+        material = find_material(UNKNOWN)
+    return material, ["mass", "friction"] if material.name == UNKNOWN else []
 
 
 def _kind(name: str, body: Body, request: SegmentRequest, old: SceneObject | None) -> tuple[ObjectKind, bool]:
@@ -163,15 +173,15 @@ def _names_kept(scene: Scene, labels: Labels, before: Sequence[SceneObject]) -> 
     points = scene.splats.means.detach().double().cpu().numpy()
     of_splat = labels.of_splat.cpu().numpy()
     names = list(labels.names)
-    named = labels.named or tuple(not _is_number(name) for name in names)
+    left = [thing for thing in before if not _is_number(thing.name) and thing.name not in names]
     for index in range(len(names)):
         own = points[of_splat == index + 1]
-        if named[index] or len(own) == 0:
+        if not _is_number(names[index]) or len(own) == 0:
             continue
-        box = np.quantile(own, [0.02, 0.98], axis=0)
-        old = next((thing for thing in before if _overlap(_box(thing), box) > SAME), None)
-        if old is not None and not _is_number(old.name) and old.name not in names:
+        old = _found_again(left, np.quantile(own, [0.02, 0.98], axis=0))
+        if old is not None:
             names[index] = old.name
+            left.remove(old)
     return checked_names(names)
 
 
@@ -179,8 +189,10 @@ def _is_number(name: str) -> bool:
     return name.startswith("object-") and name[7:].isdecimal()
 
 
-def _same_place(thing: SceneObject, collider: Collider) -> bool:
-    return _overlap(_box(thing), collider.mesh.bounds) > SAME
+def _found_again(before: Sequence[SceneObject], box: NDArray[np.float64]) -> SceneObject | None:
+    """The earlier object whose box (2, 3) is most like this one, if any is like it."""
+    best = max(before, key=lambda thing: _overlap(_box(thing), box), default=None)
+    return best if best is not None and _overlap(_box(best), box) > SAME else None
 
 
 def _box(thing: SceneObject) -> NDArray[np.float64]:

@@ -47,26 +47,33 @@ class SegmentRequest:
         """Find out what is wrong with the request before work starts.
 
         Raises:
-            UsageError: Options contradict each other, or name a material or a kind that there is not.
+            UsageError: Options contradict each other, name a material or a kind that there is not, or give an object a
+                name that none can have.
         """
-        from dynamics import load_materials
+        from dynamics import find_material
+        from scene3d._object_name import checked_name
+        from scene3d.segment._prompts import parse_point
 
         if self.masks is not None and not self.use_masks:
             raise UsageError("--masks FOLDER and --no-masks contradict each other; give one of them.")
         if self.min_height is not None and not 0 <= self.min_height < float("inf"):
-            raise UsageError(f"Found --min-height {self.min_height:g}; it takes a length of zero or more, in metres.")
+            raise UsageError(
+                f"Found --min-height {self.min_height:g}; it takes a length of zero or more, in metres where the scene "
+                "is metric and in its own units where it is not."
+            )
         for name, mass in self.masses.items():
             if not 0 < mass < float("inf"):
                 raise UsageError(f"Found --mass {name}={mass:g}; a mass is a number above zero, in kilograms.")
         for name, kind in self.kinds.items():
             if kind not in KINDS:
                 raise UsageError(f"Found --kind {name}={kind}; a kind is one of {', '.join(KINDS)}.")
-        from dynamics._material import find_material
-
-        presets = load_materials() if self.materials else {}
+        for name in (*self.materials, *self.masses, *self.kinds):
+            checked_name(name)
         for preset in self.materials.values():
-            if preset not in presets:
-                find_material(preset)
+            find_material(preset)
+        for point in map(parse_point, self.points):
+            if point.name:
+                checked_name(point.name)
 
 
 def parse_assignments(texts: Sequence[str], flag: str, example: str) -> dict[str, str]:

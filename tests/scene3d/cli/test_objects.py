@@ -32,7 +32,7 @@ def test_info_shows_a_table(command: Command, folder: Path) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     lines = [line.split() for line in outcome.out.splitlines() if "Wooden" in line or "rope" in line]
     # 0.1 x 0.06 x 0.04 m, its long side upright. 0.144 kg, nine tenths of what it may be within exp(1.645 * 0.1).
-    assert " ".join(lines[0]) == "Wooden block! rigid 6.0 x 4.0 x 10.0 144 g (122 g to 170 g) 40 mass, underside"
+    assert " ".join(lines[0]) == "Wooden block! rigid 6.0 x 4.0 x 10.0 cm 140 g (120 to 170 g) wood 40 0.90 mass, underside"
     assert lines[1][:3] == ["blue", "rope", "deformable"]
     assert "90 g" in " ".join(lines[1])
 
@@ -52,8 +52,10 @@ def test_info_as_json(command: Command, folder: Path) -> None:
 def test_lengths_that_are_not_metres_give_no_masses(command: Command, objects_scene: Scene, tmp_path: Path) -> None:
     out = save_scene(replace(objects_scene, metric=False), tmp_path / "out")
     text = command("info", out).out
-    assert "mass (" not in text
-    assert "0.06 x 0.04 x 0.1 " in text
+    block = next(line for line in text.splitlines() if "Wooden" in line)
+    assert "0.06 x 0.04 x 0.1 units" in block
+    assert "unknown" in block
+    assert " g " not in text
 
 
 def test_render_moves_objects(command: Command, folder: Path, tmp_path: Path) -> None:
