@@ -79,7 +79,8 @@ def mass_in_words(row: Mapping[str, Any]) -> str:
     if row["mass"] is None:
         return "unknown"
     if row["mass_high"] == row["mass_low"]:
-        return _grams(row["mass"], digits=3)
+        kilograms = row["mass"]
+        return f"{1000 * kilograms:.3g} g" if kilograms < 0.9995 else f"{kilograms:.3g} kg"
     median = _grams(row["mass"])
     low, high = _grams(row["mass_low"]), _grams(row["mass_high"])
     low = low.removesuffix(" " + high.split()[-1])
@@ -193,10 +194,10 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _grams(kilograms: float, digits: int = 2) -> str:
-    """A few significant digits, in grams below a kilogram."""
+def _grams(kilograms: float) -> str:
+    """Two significant digits, in grams below a kilogram."""
     value, unit = (1000 * kilograms, "g") if kilograms < 0.9995 else (kilograms, "kg")
     if not value > 0:
         return f"0 {unit}"
-    place = digits - 1 - math.floor(math.log10(value))
+    place = 1 - math.floor(math.log10(value))
     return f"{round(value, place):.{max(0, place)}f} {unit}"
