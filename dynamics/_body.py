@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dynamics._distance_grid import DistanceGrid
     from dynamics._material import Material
     from dynamics._particles import Particles
+    from dynamics._primitive import Primitive
     from dynamics._triangle_mesh import TriangleMesh
 
 __all__ = ["CONTACT_POINTS", "Body", "Motion", "body_from_mesh"]
@@ -58,6 +59,8 @@ class Body:
     """Spread of the mass: standard deviation of its natural logarithm; 0 when it is known."""
     particles: Particles | None = None
     """Discretisation of a deformable; None for a rigid body."""
+    primitive: Primitive | None = None
+    """Exact shape that contacts use instead of the mesh; None for a mesh."""
 
     @cached_property
     def volume(self) -> float:
@@ -76,6 +79,8 @@ class Body:
     @cached_property
     def contact_points(self) -> NDArray[np.float32]:
         """Points on the collider that contacts are looked for at, corners first [m], shape (P, 3)."""
+        if self.primitive is not None:
+            return self.primitive.points
         from dynamics._surface_points import surface_points
 
         return surface_points(self.mesh, CONTACT_POINTS)
@@ -144,6 +149,7 @@ class Body:
             inertia=self.inertia * factor**5,
             parts=tuple(part.scaled(factor) for part in self.parts),
             particles=particles,
+            primitive=None if self.primitive is None else self.primitive.scaled(factor),
         )
 
     def _with(self, **changes: Any) -> Body:

@@ -1,13 +1,15 @@
 """Contacts -> rows for the solver: one that keeps surfaces apart and two of friction each.
 
-The normal row asks for the velocity with which the gap closes exactly at the end of the step; an approach faster than
-`REST_SPEED` asks for its share of rebound instead; an overlap asks for a part of it to be undone, at a bounded speed.
+The normal row asks for the velocity with which the gap closes exactly at the end of the step; an impact faster than
+`ContactSettings.rest_speed` asks for its share of rebound instead; an overlap asks for a part of it to be undone, at a
+bounded speed. `landing_targets` and `rebound_targets` hold the two apart: the step moves bodies with the solution of
+the one and leaves them with the velocities of the other, so that neither recovery nor rebound makes energy.
 Residuals of the contact network enter here: on the logarithm of friction, on the logit of restitution, on the gap.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dynamics._rows import FRICTION, LIMITED, Rows
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from dynamics._contacts import Contacts
     from dynamics._inertia import Inertia
 
-__all__ = ["ContactSettings", "contact_frames", "contact_rows", "relative_velocity"]
+__all__ = [
+    "ContactSettings",
+    "contact_frames",
+    "contact_rows",
+    "landing_targets",
+    "rebound_targets",
+    "relative_velocity",
+    "with_normal_targets",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,10 @@ class ContactSettings:
     """The fastest that overlap is undone [m/s]."""
     rest_speed: float = 0.1
     """Slower impacts do not rebound [m/s]."""
+    margin: float = 0.002
+    """Gaps under this are contacts, now or at the end of the step [m]."""
+    per_direction: int = 8
+    """The most contacts of a pair of bodies in each direction."""
 
 
 def relative_velocity(contacts: Contacts, inertia: Inertia, twist: Tensor) -> Tensor:
@@ -78,6 +92,8 @@ def contact_rows(
 ) -> Rows:
     """The rows of contacts, three each: normal, slip, binormal.
 
+    Normal rows ask for the faster of landing and rebound, for callers that solve once.
+
     Args:
         contacts: C contacts in each of B worlds.
         inertia: Of the bodies at the same moment.
@@ -102,10 +118,8 @@ def contact_rows(
     W = torch.cat([blocks[0][1], blocks[1][1]], dim=-1).reshape(batch, 3 * most, 12)
     gap = contacts.gap if gap_residual is None else contacts.gap + gap_residual
     approach = (velocity * contacts.normal).sum(-1)
-    overlap = (-(gap + settings.slop)).clamp_min(0.0)
-    undone = (settings.recovery * overlap / dt).clamp_max(settings.recovery_speed)
-    wanted = torch.where(gap > 0, -gap / dt, undone)
-    wanted = torch.where(approach < -settings.rest_speed, torch.maximum(wanted, -restitution * approach), wanted)
+    landing = landing_targets(gap, dt, settings)
+    wanted = torch.maximum(landing, rebound_targets(gap, approach, approach, restitution, dt, settings))
     zero = torch.zeros_like(wanted)
     device = gap.device
     row = torch.arange(3 * most, device=device, dtype=torch.int32)
@@ -124,6 +138,49 @@ def contact_rows(
         mu=friction.repeat_interleave(3, dim=1),
         softness=torch.zeros(batch, 3 * most, dtype=J.dtype, device=device),
     )
+
+
+def landing_targets(gap: Tensor, dt: float, settings: ContactSettings) -> Tensor:
+    """Velocities (B, C) along the normal that close gaps (B, C) by the end of the step and undo a part of overlaps."""
+    import torch
+
+    overlap = (-(gap + settings.slop)).clamp_min(0.0)
+    undone = (settings.recovery * overlap / dt).clamp_max(settings.recovery_speed)
+    return torch.where(gap > 0, -gap / dt, undone)
+
+
+def rebound_targets(
+    gap: Tensor, before: Tensor, approach: Tensor, restitution: Tensor, dt: float, settings: ContactSettings
+) -> Tensor:
+    """Velocities (B, C) along the normal after contact: Newton's rebound for impacts, else at rest or closing a gap.
+
+    Args:
+        gap: Of each contact [m], shape (B, C).
+        before: Velocity along the normal at the start of the step, shape (B, C).
+        approach: The same at its end if there were no contact, shape (B, C).
+        restitution: Speed after over speed at impact, shape (B, C).
+        dt: Length of the step [s].
+        settings: Constants of the model.
+
+    The speed at impact follows from constant acceleration over the gap, so that a ball with restitution 1 comes back
+    to the height that it fell from.
+    """
+    import torch
+
+    gained = 2 * (before - approach) / dt * gap.clamp_min(0.0)
+    squared = before * before + gained
+    speed = torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt() * (squared > 0)
+    meets = (gap <= 0) | (gap + 0.5 * (before + approach) * dt < 0)
+    rebound = torch.where(approach < -settings.rest_speed, restitution * speed, torch.zeros_like(gap))
+    return torch.where(meets, rebound, -gap / dt)
+
+
+def with_normal_targets(rows: Rows, targets: Tensor) -> Rows:
+    """The same rows of contacts with other targets (B, C) in their normal rows."""
+    import torch
+
+    zero = torch.zeros_like(targets)
+    return replace(rows, target=torch.stack([targets, zero, zero], dim=-1).reshape(rows.target.shape))
 
 
 def _blocks(body: Tensor, contacts: Contacts, inertia: Inertia, axes: Tensor, sign: float) -> tuple[Tensor, Tensor]:

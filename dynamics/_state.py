@@ -1,7 +1,7 @@
-"""The time-varying side of physics: states, actions, and what nobody observes.
+"""The time-varying side of physics: states, actions, what nobody observes, and what came of them.
 
 Everything has a leading batch of B worlds. A state holds all that the next step depends on, so that a state that was
-saved, restored and stepped equals never having stopped.
+saved, restored and stepped equals never having stopped. Files are npz archives of the tensors, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from dynamics._world import World
 
-__all__ = ["Action", "Latents", "State"]
+__all__ = ["Action", "Latents", "Rollout", "State"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,27 @@ class State:
     def repeated(self, times: int) -> State:
         """Every world `times` times in a row."""
         return State(**{f.name: getattr(self, f.name).repeat_interleave(times, dim=0) for f in fields(self)})
+
+    def save(self, path: Path | str) -> None:
+        """Write an npz archive.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        from dynamics._state_file import save_tensors
+
+        save_tensors(self, path)
+
+    @staticmethod
+    def load(path: Path | str) -> State:
+        """Read what `save` wrote.
+
+        Raises:
+            FileFormatError: It is no such archive.
+        """
+        from dynamics._state_file import load_tensors
+
+        return load_tensors(State, path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,3 +164,64 @@ class Latents:
             (median.restitution + normal([material.restitution_std for material in materials])).clamp(0, 1),
             normal([material.youngs_modulus_log_std for material in materials]).exp(),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """B worlds at T times, the first of them the start, and what made them."""
+
+    T_world_body: Tensor
+    """Shape (B, T, nb, 7); this and what follows as in `State`, with an axis of time."""
+    twist: Tensor
+    """Shape (B, T, nb, 6)."""
+    joint_q: Tensor
+    """Shape (B, T, nj)."""
+    joint_qd: Tensor
+    """Shape (B, T, nj)."""
+    x: Tensor
+    """Shape (B, T, np, 3)."""
+    v: Tensor
+    """Shape (B, T, np, 3)."""
+    still: Tensor
+    """Shape (B, T, nb)."""
+    overlap: Tensor
+    """Deepest overlap of bodies that any step since the time before began with [m], 0 for none, shape (B, T)."""
+    dt: float
+    """Between two times [s]."""
+    action: Action | None = None
+    """What was done, with a time axis of steps."""
+    latents: Latents | None = None
+    """What photos do not show."""
+
+    def __len__(self) -> int:
+        return int(self.T_world_body.shape[1])
+
+    def at(self, index: int) -> State:
+        """The state at one of the times."""
+        return State(**{f.name: getattr(self, f.name)[:, index].clone() for f in fields(State)})
+
+    @property
+    def final(self) -> State:
+        """The state at the last time."""
+        return self.at(-1)
+
+    def save(self, path: Path | str) -> None:
+        """Write an npz archive.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        from dynamics._state_file import save_tensors
+
+        save_tensors(self, path)
+
+    @staticmethod
+    def load(path: Path | str) -> Rollout:
+        """Read what `save` wrote.
+
+        Raises:
+            FileFormatError: It is no such archive.
+        """
+        from dynamics._state_file import load_tensors
+
+        return load_tensors(Rollout, path)

@@ -36,7 +36,9 @@ class Segment:
     """Scene folder."""
     masks: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: those of the capture)")] = None
     """Instance masks: FOLDER/OBJECT/IMAGE.png, white is the object, or id maps FOLDER/IMAGE.png."""
-    no_masks: Annotated[bool, arg(help="Leave masks alone, also where the capture has them.")] = False
+    no_masks: Annotated[
+        bool, arg(help="Leave masks alone, also where the capture has them.", help_behavior_hint="")
+    ] = False
     point: Annotated[Texts, arg(metavar="IMAGE,U,V[,NAME]", help_behavior_hint="(repeatable)")] = ()
     """A pixel of a photo, at full size, that shows an object; several of one NAME show the same."""
     sam2: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None

@@ -1,9 +1,10 @@
 """From splats to things: the library side of `scene3d segment`.
 
-The scene is flattened, so that segmenting again starts from the same splats. Labels come from instance masks where
-there are any, from shape alone where there are none, and from clicks, which add things and name them. Each label
-becomes a body in its own frame; deformables get particles that their splats ride on; the hole under each object is
-filled. What a person said of an object before (name, material, mass, kind) is kept when the object is found again.
+The scene is flattened, so that segmenting again starts from what photos show and never from what was made up; only
+splats that lay hidden under objects are gone by then. Labels come from instance masks where there are any, from shape
+alone where there are none, and from clicks, which add things and name them. Each label becomes a body in its own frame;
+deformables get particles that their splats ride on; the hole under each object is filled. What a person said of an
+object before (name, material, mass, kind) is kept when the object is found again.
 """
 
 from __future__ import annotations

@@ -85,17 +85,37 @@ def matched_iou(
     splats: Gaussians, of_splat: torch.Tensor, cameras: Sequence[Camera], id_maps: Sequence[NDArray]
 ) -> Score:
     """As `label_iou`, for labels without names: each object of the masks takes the label of the best total IoU."""
+    counts = overlaps(label_maps(splats, of_splat, cameras), id_maps)
+    labels = match_labels(counts)
+    every = range(1, int(of_splat.max()) + 1)
+    return Score(iou_of_labels(counts, labels), labels, tuple(label for label in every if label not in labels))
+
+
+def match_labels(counts: NDArray[np.int64]) -> tuple[int, ...]:
+    """Label of each object of the masks by the best total IoU, 0 for none, from `overlaps` (L, M)."""
     from scipy.optimize import linear_sum_assignment
 
-    counts = overlaps(label_maps(splats, of_splat, cameras), id_maps)
     iou = _iou(counts)[1:, 1:]
     pairs = {int(m): int(f) for f, m in zip(*linear_sum_assignment(-iou), strict=True) if iou[f, m] > 0}
-    labels = range(1, int(of_splat.max()) + 1)
-    return Score(
-        tuple(float(iou[pairs[m], m]) if m in pairs else 0.0 for m in range(iou.shape[1])),
-        tuple(pairs[m] + 1 if m in pairs else 0 for m in range(iou.shape[1])),
-        tuple(label for label in labels if label - 1 not in pairs.values()),
-    )
+    return tuple(pairs[m] + 1 if m in pairs else 0 for m in range(iou.shape[1]))
+
+
+def iou_of_labels(counts: NDArray[np.int64], labels: Sequence[int]) -> tuple[float, ...]:
+    """IoU of each object of the masks with the label that it was matched to, 0 where that is 0 or never shows."""
+    iou = _iou(counts)
+    return tuple(float(iou[f, m + 1]) if 0 < f < len(iou) else 0.0 for m, f in enumerate(labels))
+
+
+def tolerant_iou(found: NDArray[np.bool_], mask: NDArray[np.bool_], tolerance: int) -> float:
+    """IoU of two masks (H, W) where a pixel is wrong only if the other mask is farther than that away [px]."""
+    from scipy.ndimage import distance_transform_edt
+
+    either = int((found | mask).sum())
+    if not (found.any() and mask.any()):
+        return float(either == 0)
+    too_much = found & (np.asarray(distance_transform_edt(~mask)) > tolerance)
+    missed = mask & (np.asarray(distance_transform_edt(~found)) > tolerance)
+    return 1 - int((too_much | missed).sum()) / either
 
 
 def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:

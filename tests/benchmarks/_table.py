@@ -5,6 +5,7 @@ Rows whose measurement is missing are left out. What is asked stands beside each
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 BEGIN, END = "<!-- numbers:begin -->", "<!-- numbers:end -->"
@@ -19,8 +20,9 @@ def render_table(results: dict[str, Any]) -> str:
     runs = (results.get("reconstruct") or {}).get("runs", {})
     scenes = (results.get("render") or {}).get("scenes", {})
     captures = (results.get("captures") or {}).get("runs", {})
-    rows = [*_quality(runs), *_memory(runs), *_captures(captures, runs), *_files(results.get("files") or {})]
-    rows += [*_times(scenes), *_ratios(scenes)]
+    objects = (results.get("objects") or {}).get("runs", {})
+    rows = [*_quality(runs), *_memory(runs), *_captures(captures, runs), *_objects(objects)]
+    rows += [*_files(results.get("files") or {}), *_times(scenes), *_ratios(scenes)]
     if not rows:
         return NOTHING
     lines = [*HEAD, *(f"| {what} | {figure} | {asked} | `{command}` |" for what, figure, asked, command in rows)]
@@ -94,6 +96,79 @@ def _captures(captures: dict[str, Any], runs: dict[str, Any]) -> list[Row]:
             figure = f"{r['scale_error_percent']:.2f} % / {r['gravity_error_deg']:.2f} degrees off"
             rows.append((what, figure, asked, _captures_command(name)))
     return rows
+
+
+def _objects(runs: dict[str, Any]) -> list[Row]:
+    """Rows of segmentation; figures of the tabletop are those with masks / from shape alone, of the worst object."""
+    both = [runs[name] for name in ("tabletop-masks", "tabletop-shape") if name in runs]
+    rows: list[Row] = []
+    if len(both) == 2:
+        rows += [
+            (f"tabletop, masks / shape alone: {what}", " / ".join(figure(r) for r in both), asked, _objects_command())
+            for what, figure, asked in _TABLETOP
+        ]
+    if (r := runs.get("redkitchen-shape")) and (clicked := runs.get("redkitchen-points")):
+        mugs = [r["probes"][what] for what in ("patterned mug", "white mug")]
+        apart = "both mugs bodies of their own" if None not in mugs and mugs[0] != mugs[1] else "mugs not told apart"
+        tray = next((row for row in clicked["found"] if row["name"] == "tray"), None)
+        size = " x ".join(f"{side:.0f}" for side in tray["size_cm"]) + " cm" if tray else "not found"
+        figure = f"{len(r['found'])} objects, {apart}; tray {size}"
+        what = "redkitchen without masks; with two clicks on the tray"
+        rows.append((what, figure, "mugs apart; tray too", _objects_command("redkitchen-shape redkitchen-points")))
+    if r := runs.get("rope4-left-out"):
+        figure = ", ".join(f"{view['iou_tolerant']:.2f}" for view in r["views"])
+        what = "rope4, each mask left out in turn: IoU with a tolerance of 2 px"
+        rows.append((what, figure, "at least 0.80", _objects_command("rope4-left-out")))
+    return rows
+
+
+def _worst(r: dict[str, Any], key: str, pattern: str, *, least: bool = False) -> str:
+    values = {name: row.get(key, 0.0) for name, row in r["objects"].items()}
+    name = (min if least else max)(values, key=lambda name: values[name] if least else abs(values[name]))
+    return f"{values[name]:{pattern}} ({name})"
+
+
+def _of(r: dict[str, Any], name: str, key: str, pattern: str = ".1f") -> str:
+    value = r["objects"][name].get(key)
+    return "none" if value is None else f"{value:{pattern}}"
+
+
+_TABLETOP: tuple[tuple[str, Callable[[dict[str, Any]], str], str], ...] = (
+    ("IoU of projected labels, least", lambda r: _worst(r, "iou", ".3f", least=True), "at least 0.93 / 0.85"),
+    ("the same on held-out views", lambda r: _worst(r, "iou_held_out", ".3f", least=True), ""),
+    (
+        "found, and extra ones",
+        lambda r: (
+            f"{sum('as' in row for row in r['objects'].values())} of {len(r['objects'])}, {len(r['extra'])} extra"
+        ),
+        "all, none",
+    ),
+    ("centre of mass off by at most, mm", lambda r: _worst(r, "com_mm", ".1f"), "3 / 6 mm"),
+    (
+        "volume of can, box, mug off by, %",
+        lambda r: ", ".join(_of(r, name, "volume_percent", "+.1f") for name in ("can", "box", "mug")),
+        "can, box: within 8 %",
+    ),
+    ("inertia per mass off by at most, %", lambda r: _worst(r, "inertia_percent", ".1f"), "within 15 %"),
+    (
+        "mug's inner wall off by, median and 95 %, mm",
+        lambda r: f"{_of(r, 'mug', 'wall_median_mm')}, {_of(r, 'mug', 'wall_p95_mm')}",
+        "3 and 6 mm",
+    ),
+    ("depth of its cavity off by, mm", lambda r: _of(r, "mug", "depth_mm", "+.1f"), "within 5 mm"),
+    (
+        "room of the can's collider in the mug's, mm",
+        lambda r: f"{r['can_in_mug_mm']:.1f}" if "can_in_mug_mm" in r else "none",
+        "fits",
+    ),
+    ("PSNR outside its mask when an object is removed, dB", lambda r: _worst(r, "removal_db", "+.2f"), "within 0.2 dB"),
+    ("seconds", lambda r: f"{r['wall_seconds']:.0f}", "shape alone: under 60 s"),
+)
+"""What a row tells, how its figure is written, and what is asked."""
+
+
+def _objects_command(only: str = "tabletop-masks tabletop-shape") -> str:
+    return f"python tests/benchmarks/objects.py --only {only}"
 
 
 def _files(stage: dict[str, Any]) -> list[Row]:

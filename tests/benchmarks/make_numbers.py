@@ -3,9 +3,10 @@
     .venv/bin/python tests/benchmarks/make_numbers.py [--only STAGE] [--fresh] [--quick]
 
 `make numbers` calls it. It may take an hour and can be interrupted: what is finished lies in outputs/numbers
-and is not measured again unless --fresh. Reconstruction comes first, since one of its scenes is rendered. With --quick
-everything is tiny, and results and table go to outputs/numbers-quick and the terminal. (The file is not called
-numbers.py because a script's folder comes first on Python's path, and the standard library has a module of that name.)
+and is not measured again unless --fresh. Reconstruction and captures come first, since their scenes are segmented and
+rendered. With --quick everything is tiny, and results and table go to outputs/numbers-quick and the terminal. (The file
+is not called numbers.py because a script's folder comes first on Python's path, and the standard library has a module
+of that name.)
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from _table import render_table, replace_region
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 README = ROOT / "README.md"
-STAGES = ("reconstruct", "captures", "files", "render")
+STAGES = ("reconstruct", "captures", "objects", "files", "render")
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Measure everything and set the README's table."""
 
-    only: Literal["reconstruct", "captures", "files", "render", "table"] | None = None
+    only: Literal["reconstruct", "captures", "objects", "files", "render", "table"] | None = None
     """One benchmark, or the table from results.json alone."""
     fresh: bool = False
     """Measure again what is finished."""

@@ -128,9 +128,10 @@ class FakeConfig(msgspec.Struct, frozen=True):
 
 @dataclass
 class FakeFit:
-    """Stands in for `scene3d.fit`: remembers how it was called and returns the board at once."""
+    """Stands in for `scene3d.fit`: remembers how it was called and returns the board, or other splats, at once."""
 
     interrupted: bool = False
+    result: Gaussians | None = None
     calls: int = 0
     config: Any = None
 
@@ -141,7 +142,7 @@ class FakeFit:
             on_progress(FakeProgress())
         held_out = {view.name for view in capture.split()[1]}
         seen = tuple(SceneView(view.name, view.camera, view.name in held_out) for view in capture.views)
-        return FakeResult(splats(), seen, interrupted=self.interrupted)
+        return FakeResult(self.result or splats(), seen, interrupted=self.interrupted)
 
 
 @pytest.fixture

@@ -1,0 +1,295 @@
+"""Contacts inside a kernel: shapes as flat arrays, signed distances, and the closest points of each pair of bodies.
+
+`dynamics._find_contacts` and `dynamics._shape_distance` are the twins, and say what is looked for. Everything here
+works on one world, in the scratch memory of its slot. Modules of kernels import Warp at their top, as it wants; they
+are imported inside the functions that launch them.
+"""
+
+import warp as wp  # noqa: TID253
+
+__all__ = ["Scratch", "Shapes", "is_near", "look_up"]
+
+wp.config.log_level = wp.LOG_ERROR
+wp.init()
+wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
+
+PLANE, BOX, SPHERE, GRID = (wp.constant(i) for i in range(4))
+TIE = wp.constant(0.00025)
+NEAR_EDGE_BINS = wp.constant(4.0)
+RIDGE = wp.constant(0.8)
+
+
+@wp.struct
+class Shapes:
+    kind: wp.array(dtype=wp.int32)
+    motion: wp.array(dtype=wp.int32)
+    middle: wp.array(dtype=wp.vec3)
+    half: wp.array(dtype=wp.vec3)
+    bound: wp.array(dtype=wp.float32)
+    near_edge: wp.array(dtype=wp.float32)
+    radius: wp.array(dtype=wp.float32)
+    points: wp.array(dtype=wp.vec3)
+    first: wp.array(dtype=wp.int32)
+    count: wp.array(dtype=wp.int32)
+    hull_first: wp.array(dtype=wp.int32)
+    hull_count: wp.array(dtype=wp.int32)
+    values: wp.array(dtype=wp.float32)
+    grid_first: wp.array(dtype=wp.int32)
+    grid_shape: wp.array(dtype=wp.vec3i)
+    grid_origin: wp.array(dtype=wp.vec3)
+    grid_spacing: wp.array(dtype=wp.float32)
+    pairs: wp.array(dtype=wp.vec2i)
+    inertia: wp.array(dtype=wp.mat33)
+    inverse_inertia: wp.array(dtype=wp.mat33)
+    round: wp.array(dtype=wp.int32)
+
+
+@wp.struct
+class Scratch:
+    """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal."""
+
+    p: wp.array2d(dtype=wp.vec3)
+    q: wp.array2d(dtype=wp.quat)
+    R: wp.array2d(dtype=wp.mat33)
+    com: wp.array2d(dtype=wp.vec3)
+    vel: wp.array2d(dtype=wp.vec3)
+    turn: wp.array2d(dtype=wp.vec3)
+    free_vel: wp.array2d(dtype=wp.vec3)
+    free_turn: wp.array2d(dtype=wp.vec3)
+    land_vel: wp.array2d(dtype=wp.vec3)
+    land_turn: wp.array2d(dtype=wp.vec3)
+    inverse_mass: wp.array2d(dtype=wp.float32)
+    inverse_inertia: wp.array2d(dtype=wp.mat33)
+    still: wp.array2d(dtype=wp.int32)
+    asleep: wp.array2d(dtype=wp.int32)
+    lively: wp.array2d(dtype=wp.int32)
+    pushed: wp.array2d(dtype=wp.int32)
+    near: wp.array2d(dtype=wp.int32)
+    a: wp.array2d(dtype=wp.int32)
+    b: wp.array2d(dtype=wp.int32)
+    point: wp.array2d(dtype=wp.vec3)
+    normal: wp.array2d(dtype=wp.vec3)
+    gap: wp.array2d(dtype=wp.float32)
+    rank: wp.array2d(dtype=wp.float32)
+    landing: wp.array2d(dtype=wp.float32)
+    rebound: wp.array2d(dtype=wp.float32)
+    mu: wp.array2d(dtype=wp.float32)
+    axis: wp.array2d(dtype=wp.vec3)
+    arm_a: wp.array2d(dtype=wp.vec3)
+    arm_b: wp.array2d(dtype=wp.vec3)
+    turn_a: wp.array2d(dtype=wp.vec3)
+    turn_b: wp.array2d(dtype=wp.vec3)
+    diagonal: wp.array2d(dtype=wp.float32)
+    impulse: wp.array2d(dtype=wp.float32)
+
+
+@wp.func
+def signed(value: wp.float32):
+    sign = float(1.0)
+    if value < 0.0:
+        sign = float(-1.0)
+    return sign
+
+
+@wp.func
+def box_distance(p: wp.vec3, half: wp.vec3):
+    qx = wp.abs(p[0]) - half[0]
+    qy = wp.abs(p[1]) - half[1]
+    qz = wp.abs(p[2]) - half[2]
+    out = wp.vec3(wp.max(qx, 0.0), wp.max(qy, 0.0), wp.max(qz, 0.0))
+    length = wp.dot(out, out)
+    normal = wp.vec3(signed(p[0]), 0.0, 0.0)
+    distance = qx
+    if length > 0.0:
+        distance = wp.sqrt(length)
+        normal = wp.vec3(signed(p[0]) * out[0], signed(p[1]) * out[1], signed(p[2]) * out[2]) / distance
+    else:
+        if qy > distance:
+            distance = qy
+            normal = wp.vec3(0.0, signed(p[1]), 0.0)
+        if qz > distance:
+            distance = qz
+            normal = wp.vec3(0.0, 0.0, signed(p[2]))
+    most = wp.max(qx, wp.max(qy, qz))
+    least = wp.min(qx, wp.min(qy, qz))
+    return distance, normal, most - (qx + qy + qz - most - least)
+
+
+@wp.func
+def grid_distance(shapes: Shapes, i: wp.int32, p: wp.vec3):
+    shape = shapes.grid_shape[i]
+    spacing = shapes.grid_spacing[i]
+    place = (p - shapes.grid_origin[i]) / spacing
+    inside = wp.vec3(
+        wp.clamp(place[0], 0.0, float(shape[0] - 1)),
+        wp.clamp(place[1], 0.0, float(shape[1] - 1)),
+        wp.clamp(place[2], 0.0, float(shape[2] - 1)),
+    )
+    cx = wp.min(int(inside[0]), shape[0] - 2)
+    cy = wp.min(int(inside[1]), shape[1] - 2)
+    cz = wp.min(int(inside[2]), shape[2] - 2)
+    x = inside[0] - float(cx)
+    y = inside[1] - float(cy)
+    z = inside[2] - float(cz)
+    at = shapes.grid_first[i] + (cx * shape[1] + cy) * shape[2] + cz
+    up = shape[2]
+    on = shape[1] * shape[2]
+    r00 = shapes.values[at + 1] - shapes.values[at]
+    r01 = shapes.values[at + up + 1] - shapes.values[at + up]
+    r10 = shapes.values[at + on + 1] - shapes.values[at + on]
+    r11 = shapes.values[at + on + up + 1] - shapes.values[at + on + up]
+    a00 = shapes.values[at] + z * r00
+    a01 = shapes.values[at + up] + z * r01
+    a10 = shapes.values[at + on] + z * r10
+    a11 = shapes.values[at + on + up] + z * r11
+    y0 = a00 + y * (a01 - a00)
+    y1 = a10 + y * (a11 - a10)
+    s0 = r00 + y * (r01 - r00)
+    s1 = r10 + y * (r11 - r10)
+    distance = y0 + x * (y1 - y0)
+    gradient = wp.vec3(y1 - y0, (a01 - a00) + x * ((a11 - a10) - (a01 - a00)), s0 + x * (s1 - s0)) / spacing
+    sure = wp.length(gradient)
+    beyond = (place - inside) * spacing
+    far = wp.dot(beyond, beyond)
+    if far > 0.0:
+        inner = gradient * distance
+        for k in range(3):
+            if beyond[k] != 0.0:
+                inner[k] = 0.0
+        distance = wp.sqrt(far + distance * distance)
+        gradient = (beyond + inner) / distance
+        sure = 1.0
+    return distance, gradient / wp.max(wp.length(gradient), 1.0e-9), sure
+
+
+@wp.func
+def is_near(shapes: Shapes, s: Scratch, slot: wp.int32, a: wp.int32, b: wp.int32, margin: wp.float32, dt: wp.float32):
+    source = a
+    target = b
+    if shapes.kind[a] == PLANE:
+        source = b
+        target = a
+    centre = s.p[slot, source] + s.R[slot, source] * shapes.middle[source]
+    local = wp.transpose(s.R[slot, target]) * (centre - s.p[slot, target])
+    distance = local[2]
+    if shapes.kind[target] != PLANE:
+        distance, _n, _u = box_distance(local - shapes.middle[target], shapes.half[target])
+    bound = shapes.bound[source]
+    speed = wp.length(s.free_vel[slot, source] - s.free_vel[slot, target])
+    speed += wp.length(s.free_turn[slot, source]) * (wp.length(centre - s.com[slot, source]) + bound)
+    speed += wp.length(s.free_turn[slot, target]) * (wp.length(centre - s.com[slot, target]) + bound)
+    near = int(0)
+    if distance - bound < margin + speed * dt:
+        near = int(1)
+    return near
+
+
+@wp.func
+def keep(
+    s: Scratch,
+    slot: wp.int32,
+    start: wp.int32,
+    kept: wp.int32,
+    most: wp.int32,
+    rank: wp.float32,
+    point: wp.vec3,
+    normal: wp.vec3,
+    gap: wp.float32,
+):
+    """Insert into the sorted list of the best; of equals the earlier stays in front."""
+    n = kept
+    if n == most:
+        if rank >= s.rank[slot, start + n - 1]:
+            return n
+        n -= 1
+    j = start + n
+    while j > start and s.rank[slot, j - 1] > rank:
+        s.rank[slot, j] = s.rank[slot, j - 1]
+        s.point[slot, j] = s.point[slot, j - 1]
+        s.normal[slot, j] = s.normal[slot, j - 1]
+        s.gap[slot, j] = s.gap[slot, j - 1]
+        j -= 1
+    s.rank[slot, j] = rank
+    s.point[slot, j] = point
+    s.normal[slot, j] = normal
+    s.gap[slot, j] = gap
+    return n + 1
+
+
+@wp.func
+def look_up(
+    shapes: Shapes,
+    s: Scratch,
+    slot: wp.int32,
+    source: wp.int32,
+    target: wp.int32,
+    start: wp.int32,
+    most: wp.int32,
+    margin: wp.float32,
+    dt: wp.float32,
+):
+    """Contacts of the source's points with the target's shape, behind those that there are; their number."""
+    kind = shapes.kind[target]
+    first = shapes.first[source]
+    count = shapes.count[source]
+    if kind == PLANE:
+        first = shapes.hull_first[source]
+        count = shapes.hull_count[source]
+    Rt = s.R[slot, target]
+    back = wp.transpose(Rt)
+    Rs = s.R[slot, source]
+    ps = s.p[slot, source]
+    turned = back * Rs
+    moved = back * (ps - s.p[slot, target])
+    radius = shapes.radius[source]
+    va = s.free_vel[slot, source]
+    wa = s.free_turn[slot, source]
+    vb = s.free_vel[slot, target]
+    wb = s.free_turn[slot, target]
+    ca = s.com[slot, source]
+    cb = s.com[slot, target]
+    half = shapes.half[target]
+    middle = shapes.middle[target]
+    centre = ps + Rs * shapes.middle[source]
+    bound = shapes.bound[source]
+    reach = margin + dt * (wp.length(va - vb) + wp.length(wa) * (wp.length(centre - ca) + bound))
+    reach += dt * wp.length(wb) * (wp.length(centre - cb) + bound)
+    kept = int(0)
+    for k in range(count):
+        own = shapes.points[first + k]
+        local = turned * own + moved
+        distance = local[2] - radius
+        normal = wp.vec3(0.0, 0.0, 1.0)
+        unsure = float(0.0)
+        look = distance < reach
+        if kind == BOX:
+            distance, normal, apart = box_distance(local, half)
+            distance -= radius
+            look = distance < reach
+            if apart < shapes.near_edge[target]:
+                unsure = NEAR_EDGE_BINS
+        if kind == SPHERE:
+            length = wp.sqrt(wp.max(wp.dot(local, local), 1.0e-24))
+            distance = length - half[0] - radius
+            normal = local / length
+            look = distance < reach
+        if kind == GRID:
+            # The box around the body is never farther than its surface.
+            distance, normal, _apart = box_distance(local - middle, half)
+            look = distance - radius < reach
+            if look:
+                distance, normal, sure = grid_distance(shapes, target, local)
+                distance -= radius
+                if sure < RIDGE:
+                    unsure = NEAR_EDGE_BINS
+        if look:
+            n = Rt * normal
+            point = ps + Rs * own - radius * n
+            closing = wp.dot(va + wp.cross(wa, point - ca) - vb - wp.cross(wb, point - cb), n)
+            if distance + wp.min(closing, 0.0) * dt < margin:
+                rank = wp.floor(distance / TIE + 0.5) + unsure
+                kept = keep(s, slot, start, kept, most, rank, point, n, distance)
+    for j in range(kept):
+        s.a[slot, start + j] = source
+        s.b[slot, start + j] = target
+    return kept

@@ -1,0 +1,302 @@
+"""Models that predict a toss from its first frame: nothing moves, free flight, physics, physics with the network.
+
+A toss is one rigid body over a table. Its surface is a few points, corners first, each the centre of a small sphere:
+real corners are round. `TossConstants` are what identification finds: friction, restitution, and how far sizes, inertia
+and gravity are from what the drawing says (recorded lengths are a percent or two off). `rollout_tosses` runs a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamics._contact_rows import ContactSettings
+from dynamics._contacts import Contacts
+from dynamics._inertia import Inertia
+from dynamics._learned_step import LearnedStep, Surface, learned_step, with_gravity
+from dynamics.poses import rotation_from_wxyz
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dynamics._contact_network import ContactNetwork
+    from dynamics._contact_support import ContactSupport
+    from dynamics._learned_step import Moved
+    from dynamics._tosses import Toss
+    from dynamics._triangle_mesh import TriangleMesh
+
+__all__ = [
+    "TEXTBOOK",
+    "TossBody",
+    "TossConstants",
+    "TossModel",
+    "ballistic",
+    "first_states",
+    "rollout_tosses",
+    "static",
+    "toss_body",
+    "toss_step",
+]
+
+MARGIN = 0.001
+"""Smaller gaps are contacts [m]."""
+MOST = 8
+"""The most contacts of a step."""
+LAYERS = (0.125, 0.4)
+"""Thickness of the narrow and the wide layer of `before_features`, in gyration radii."""
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TossBody:
+    """What is known of the thrown body."""
+
+    points: Array
+    """Surface points in the body frame, corners first [m], shape (P, 3)."""
+    inward: Array
+    """How each point moves per metre of its sphere's radius, so that the spheres stay inside, shape (P, 3)."""
+    mass: float
+    """[kg]"""
+    com: Array
+    """Centre of mass in the body frame [m], shape (3,)."""
+    inertia: Array
+    """About the centre of mass [kg m^2], shape (3, 3)."""
+    width: float
+    """What percentages refer to [m]."""
+
+
+@dataclass(frozen=True, eq=False)
+class TossConstants:
+    """Physical constants of a set of tosses, scalars."""
+
+    friction: Tensor
+    """Coulomb coefficient."""
+    restitution: Tensor
+    """0 to 1."""
+    size: Tensor
+    """Recorded over drawn lengths."""
+    inertia: Tensor
+    """Moment of inertia over the drawn one."""
+    gravity: Tensor
+    """In recorded lengths [m/s^2]."""
+    recovery: Tensor
+    """Share of an overlap that is undone in a step."""
+    corner_radius: Tensor
+    """Of edges and corners [m]."""
+    spin: Tensor
+    """Angular velocity of the first frame over the recorded one: a filter of the recording flattens it."""
+
+    @staticmethod
+    def of(**values: float) -> TossConstants:
+        """From numbers."""
+        import torch
+
+        return TossConstants(**{name: torch.tensor(value) for name, value in values.items()})
+
+    def numbers(self) -> dict[str, float]:
+        """As numbers by name."""
+        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
+
+
+TEXTBOOK = {
+    "friction": 0.18,
+    "restitution": 0.125,
+    "size": 1.0,
+    "inertia": 1.0,
+    "gravity": 9.81,
+    "recovery": 0.2,
+    "corner_radius": 0.0,
+    "spin": 1.0,
+}
+"""The cube's constants as measured by hand: tilted plane, drop, scales, drawing."""
+
+
+@dataclass(frozen=True, eq=False)
+class TossModel:
+    """Physics, with or without a network."""
+
+    constants: TossConstants
+    network: ContactNetwork | None = None
+    support: ContactSupport | None = None
+    sweeps: int = 10
+    warp: bool = True
+
+
+def toss_body(
+    mesh: TriangleMesh, mass: float, inertia: Array | None = None, *, points: Array | None = None
+) -> TossBody:
+    """The body of a convex mesh [m] with its frame's origin as the recording has it.
+
+    Args:
+        mesh: Closed collider.
+        mass: [kg]
+        inertia: About the centre of mass [kg m^2], shape (3, 3); None takes that of the uniform solid.
+        points: Surface points, shape (P, 3); None takes the corners.
+    """
+    from dynamics._mass_properties import mass_properties
+
+    vertices = np.asarray(mesh.vertices, dtype=np.float64)
+    solid = mass_properties(mesh, 1.0)
+    tensor = solid.inertia * (mass / solid.mass) if inertia is None else np.asarray(inertia, dtype=np.float64)
+    corners = np.unique(vertices.round(9), axis=0) if points is None else np.asarray(points, dtype=np.float64)
+    extents = np.ptp(vertices, axis=0)
+    width = float(np.prod(extents) ** (1 / 3))
+    return TossBody(corners, _inward(vertices, np.asarray(mesh.faces), corners), mass, solid.com, tensor, width)
+
+
+def _inward(vertices: Array, faces: NDArray[np.integer], points: Array) -> Array:
+    """The step c that leaves every face through a point by 1: n . c = -1 for all their normals, least squares."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normals = np.cross(b - a, c - a)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    steps: list[Array] = []
+    for point in points:
+        touching = np.unique(normals[np.abs(((point - a) * normals).sum(1)) < 1e-6].round(6), axis=0)
+        steps.append(np.linalg.lstsq(touching, -np.ones(len(touching)), rcond=None)[0])
+    return np.stack(steps)
+
+
+def first_states(tosses: Sequence[Toss], constants: TossConstants) -> tuple[Tensor, Tensor]:
+    """Poses (B, 7) and velocities (B, 6) of the first frames, float32, as rollouts start from them.
+
+    Recorded velocities are those of half a step ago, and those of the turn are multiplied by `constants.spin`.
+    """
+    import torch
+
+    pose = torch.tensor(np.stack([toss.T_world_body[0] for toss in tosses]), dtype=torch.float32)
+    twist = torch.tensor(np.stack([toss.twist[0] for toss in tosses]), dtype=torch.float32)
+    down = torch.tensor([0.0, 0.0, -0.5 * tosses[0].dt])
+    linear = twist[:, :3] + constants.gravity * down
+    return pose, torch.cat([linear, twist[:, 3:] * constants.spin], dim=-1)
+
+
+def rollout_tosses(
+    model: TossModel, body: TossBody, pose: Tensor, twist: Tensor, frames: int, dt: float
+) -> tuple[Tensor, Tensor]:
+    """Predicted poses (B, frames, 7), the first included, and the share of contacts in the network's support, (B,).
+
+    Args:
+        model: Constants and network.
+        body: What is thrown.
+        pose: Of the body frame at the first frame, shape (B, 7).
+        twist: Velocity of the frame's origin and angular velocity at that instant, shape (B, 6).
+        frames: How many, the first included.
+        dt: Time between them [s].
+    """
+    import torch
+
+    poses = [pose]
+    inside, seen = torch.zeros(len(pose)), torch.zeros(len(pose))
+    step = step_of(model, dt)
+    with torch.no_grad():
+        for _ in range(frames - 1):
+            pose, twist, moved = toss_step(step, model.constants, body, pose, twist)
+            poses.append(pose)
+            if moved is not None:
+                pressed = moved.impulses.norm(dim=-1) > 0
+                inside, seen = inside + (moved.gate * pressed).sum(1), seen + pressed.sum(1)
+    return torch.stack(poses, dim=1), torch.where(seen > 0, inside / seen.clamp_min(1), torch.ones_like(seen))
+
+
+def step_of(model: TossModel, dt: float) -> LearnedStep:
+    """The model as a step of length dt [s]."""
+    settings = ContactSettings()
+    gravity = model.constants.gravity
+    return LearnedStep(dt, gravity, model.network, model.support, settings, model.sweeps, model.warp)
+
+
+def toss_step(
+    step: LearnedStep, constants: TossConstants, body: TossBody, pose: Tensor, twist: Tensor
+) -> tuple[Tensor, Tensor, Moved | None]:
+    """One step of B tosses: pose (B, 7) and twist (B, 6) of the frame's origin, and what the contacts did.
+
+    The third is None when nothing touches.
+    """
+    import torch
+
+    R = rotation_from_wxyz(pose[:, 3:])
+    arm = (R @ (pose.new_tensor(body.com) * constants.size))[:, None]
+    inertia = _inertia(body, constants, pose, R, arm)
+    table = torch.zeros_like(pose)
+    table[:, 3] = 1.0
+    poses = torch.stack([pose, table], dim=1)
+    central = torch.cat([twist[:, :3] + torch.linalg.cross(twist[:, 3:], arm[:, 0]), twist[:, 3:]], dim=-1)
+    free = with_gravity(step, torch.stack([central, torch.zeros_like(central)], dim=1), inertia)
+    contacts, patch = _contacts(body, constants, pose, R, free[:, 0], inertia, step.dt)
+    shape = contacts.gap.shape
+    surface = Surface(constants.friction.expand(shape), constants.restitution.expand(shape), patch, constants.recovery)
+    moved = learned_step(step, poses, free, inertia, contacts, surface)
+    after = moved.twist[:, 0]
+    pose = moved.T_world_body[:, 0]
+    arm = rotation_from_wxyz(pose[:, 3:]) @ (pose.new_tensor(body.com) * constants.size)
+    origin = after[:, :3] - torch.linalg.cross(after[:, 3:], arm)
+    return pose, torch.cat([origin, after[:, 3:]], dim=-1), moved if shape[1] else None
+
+
+def _inertia(body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor, arm: Tensor) -> Inertia:
+    import torch
+
+    local = pose.new_tensor(body.inertia) * constants.inertia
+    tensor = R @ local @ R.transpose(-1, -2)
+    inverse = R @ torch.linalg.inv(local) @ R.transpose(-1, -2)
+    zero = torch.zeros_like(tensor)
+    mass = pose.new_tensor([1 / body.mass, 0.0]).expand(len(pose), 2)
+    com = torch.cat([pose[:, None, :3] + arm, torch.zeros_like(pose[:, None, :3])], dim=1)
+    return Inertia(com, mass, torch.stack([inverse, zero], dim=1), torch.stack([tensor, zero], dim=1))
+
+
+def _contacts(
+    body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor, twist: Tensor, inertia: Inertia, dt: float
+) -> tuple[Contacts, Tensor]:
+    """Spheres at the points against the table, lowest first, and where the low part of the surface lies."""
+    import torch
+
+    points = pose.new_tensor(body.points) * constants.size + pose.new_tensor(body.inward) * constants.corner_radius
+    centres = pose[:, None, :3] + points @ R.transpose(-1, -2)
+    up = pose.new_tensor([0.0, 0.0, 1.0])
+    lowest = centres - constants.corner_radius * up
+    gap = lowest[..., 2]
+    velocity = twist[:, None, 2] + _cross_z(twist[:, None, 3:], lowest - inertia.com[:, :1])
+    near = (gap + velocity * dt < 0) | (gap < MARGIN)
+    count = near.sum(1).clamp_max(MOST)
+    most = int(count.max()) if len(count) else 0
+    order = torch.where(near, gap, torch.full_like(gap, float("inf"))).argsort(dim=1, stable=True)[:, :most]
+    point = lowest.gather(1, order[..., None].expand(-1, -1, 3))
+    zeros = torch.zeros(order.shape, dtype=torch.int32)
+    normal = up.expand(*order.shape, 3)
+    contacts = Contacts(count.int(), zeros, zeros + 1, point, normal, gap.gather(1, order))
+    size = (body.inertia.trace() / 3 / body.mass) ** 0.5
+    layers = [torch.softmax(-gap / (share * size), dim=1)[:, None] @ lowest for share in LAYERS]
+    return contacts, torch.stack([layer - point for layer in layers], dim=2)
+
+
+def _cross_z(a: Tensor, b: Tensor) -> Tensor:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def static(toss: Toss) -> Array:
+    """Nothing moves: poses (T, 7)."""
+    return np.repeat(toss.T_world_body[:1], len(toss), axis=0)
+
+
+def ballistic(toss: Toss, body: TossBody, gravity: float = 9.81) -> Array:
+    """Free flight through the table, lifted until no point is below it: poses (T, 7)."""
+    import torch
+
+    time = torch.arange(len(toss), dtype=torch.float64) * toss.dt
+    constants = replace(TossConstants.of(**TEXTBOOK), gravity=torch.tensor(gravity))
+    pose, twist = first_states([toss], constants)
+    p, v, w = pose[0, :3].double(), twist[0, :3].double(), twist[0, 3:].double()
+    xyz = p + v * time[:, None]
+    xyz[:, 2] -= 0.5 * gravity * time**2
+    from dynamics._integrate import quaternion_of_turn
+    from dynamics.poses import multiply
+
+    wxyz = multiply(quaternion_of_turn(w * time[:, None]), pose[0, 3:].double().expand(len(time), 4))
+    reach = (torch.tensor(body.points) @ rotation_from_wxyz(wxyz).transpose(-1, -2))[..., 2].amin(1)
+    xyz[:, 2] = torch.maximum(xyz[:, 2], -reach)
+    return torch.cat([xyz, wxyz], dim=-1).numpy()
