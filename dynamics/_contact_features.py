@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from dynamics._contacts import Contacts
     from dynamics._inertia import Inertia
 
-__all__ = ["AFTER", "BEFORE", "MIRROR_AFTER", "MIRROR_BEFORE", "Scales", "after_features", "before_features", "scales"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "MIRROR_AFTER",
+    "MIRROR_BEFORE",
+    "Scales",
+    "after_features",
+    "before_features",
+    "in_frame",
+    "scales",
+]
 
 NEAR = 0.2
 """Gaps are measured in this share of l: what matters happens close to the surface."""
@@ -92,15 +102,15 @@ def before_features(
     """
     import torch
 
-    l, u = units.length, units.speed
-    local = (frames @ relative[..., None])[..., 0] / u[..., None]
+    size, u = units.length, units.speed
+    local = in_frame(frames, relative) / u[..., None]
     slip, approach = local[..., 0], local[..., 2]
-    gap = contacts.gap / (NEAR * l)
-    nearby = ((frames @ patch.transpose(-1, -2)).transpose(-1, -2) / l[..., None, None])[..., :2].flatten(-2)
+    gap = contacts.gap / (NEAR * size)
+    nearby = (in_frame(frames[:, :, None], patch) / size[..., None, None])[..., :2].flatten(-2)
     used = contacts.used.to(gap)
     pair = [
         gap.clamp(-1.0, 1.5),
-        (gap + approach * u * dt / (NEAR * l)).clamp(-2.0, 2.0),
+        (gap + approach * u * dt / (NEAR * size)).clamp(-2.0, 2.0),
         (gap < 0).to(gap),
         slip,
         approach,
@@ -129,8 +139,13 @@ def after_features(impulses: Tensor, relative: Tensor, frames: Tensor, units: Sc
     """
     import torch
 
-    left = (frames @ relative[..., None])[..., 0] / units.speed[..., None]
+    left = in_frame(frames, relative) / units.speed[..., None]
     return torch.cat([impulses / (units.mass * units.speed)[..., None], left], dim=-1)
+
+
+def in_frame(frames: Tensor, vectors: Tensor) -> Tensor:
+    """Components (..., 3) of vectors along the rows of frames (..., 3, 3); matmul is slow for matrices so small."""
+    return (frames * vectors[..., None, :]).sum(-1)
 
 
 def _side(
@@ -152,5 +167,5 @@ def _side(
     arm = (contacts.point - of(inertia.com, body)) / units.length[..., None]
     velocity = (of(twist[..., :3], body) - of(twist[..., :3], other)) / units.speed[..., None]
     spin = of(twist[..., 3:], body) * (units.length / units.speed)[..., None]
-    vectors = torch.stack([arm, velocity, spin], dim=-2) @ frames.transpose(-1, -2)
+    vectors = in_frame(frames[:, :, None], torch.stack([arm, velocity, spin], dim=-2))
     return vectors.flatten(-2) * (share > 0)[..., None]

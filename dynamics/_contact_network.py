@@ -1,10 +1,10 @@
 """The contact network: two small perceptrons that correct the solver, contact by contact.
 
-The first sees each contact before the solve and returns residuals that enter the solver; the second sees what the solver
-did as well and returns an impulse. Each encodes every contact, sums the codes over the contacts of each body (one round
-of pooling), and decodes contact and sums together. Weights carry a leading axis of E members; outputs are their mean,
-which makes an ensemble one model. The decoders' last layers start at zero: an untrained network is plain physics.
-Outputs are made mirror-symmetric exactly, by evaluating every contact and its mirror image.
+The first sees each contact before the solve and returns residuals that enter the solver; the second sees what the
+solver did as well and returns an impulse. Each encodes every contact, sums the codes over the contacts of each body
+(one round of pooling), and decodes contact and sums together. Weights carry a leading axis of E members; outputs are
+their mean, which makes an ensemble one model. The decoders' last layers start at zero: an untrained network is plain
+physics. Outputs are mirror-symmetric exactly: each is the mean over a contact and its mirror image.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def stacked(networks: Sequence[ContactNetwork]) -> ContactNetwork:
     return ContactNetwork({name: torch.cat([network.weights[name] for network in networks]) for name in names})
 
 
-def solver_residuals(network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int) -> Residuals:
+def solver_residuals(
+    network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int, mirrored: Tensor | None = None
+) -> Residuals:
     """Residuals of friction, restitution, gap and point of attack.
 
     Args:
@@ -117,10 +119,13 @@ def solver_residuals(network: ContactNetwork, features: Tensor, contacts: Contac
         features: From `before_features`, shape (B, C, len(BEFORE)).
         contacts: The contacts, to know which bodies they join.
         bodies: How many bodies a world has.
+        mirrored: Worlds that are seen in the mirror, bool (B,); None takes the mean of both views, which is exactly
+            symmetric and costs twice as much. Training draws one view per rollout.
     """
     import torch
 
-    out = torch.tanh(_symmetric(network, "before", features, MIRROR_BEFORE, MIRROR_RESIDUALS, contacts, bodies))
+    raw = _viewed(network, "before", features, MIRROR_BEFORE, MIRROR_RESIDUALS, contacts, bodies, mirrored)
+    out = torch.tanh(raw)
     mean = out.mean(0)
     spread = out.var(0, correction=0).mean(-1).sqrt() if len(out) > 1 else torch.zeros_like(mean[..., 0])
     return Residuals(
@@ -132,7 +137,9 @@ def solver_residuals(network: ContactNetwork, features: Tensor, contacts: Contac
     )
 
 
-def impulse_residuals(network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int) -> Tensor:
+def impulse_residuals(
+    network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int, mirrored: Tensor | None = None
+) -> Tensor:
     """Impulses along slip direction, binormal and normal in m sqrt(g l), shape (B, C, 3).
 
     Args:
@@ -140,53 +147,62 @@ def impulse_residuals(network: ContactNetwork, features: Tensor, contacts: Conta
         features: From `before_features` and `after_features`, joined.
         contacts: The contacts.
         bodies: How many bodies a world has.
+        mirrored: As in `solver_residuals`.
     """
     import torch
 
-    mirror = (*MIRROR_BEFORE, *MIRROR_AFTER)
-    out = _symmetric(network, "after", features, mirror, MIRROR_IMPULSE, contacts, bodies)
+    signs = (*MIRROR_BEFORE, *MIRROR_AFTER)
+    out = _viewed(network, "after", features, signs, MIRROR_IMPULSE, contacts, bodies, mirrored)
     return (IMPULSE_SCALE * out[..., :3] * torch.sigmoid(out[..., 3:])).mean(0)
 
 
-def _symmetric(
+def _viewed(
     network: ContactNetwork,
     part: str,
     features: Tensor,
-    mirror: tuple[float, ...],
-    mirror_out: tuple[float, ...],
+    signs: tuple[float, ...],
+    signs_out: tuple[float, ...],
     contacts: Contacts,
     bodies: int,
+    mirrored: Tensor | None,
 ) -> Tensor:
-    """Mean of the outputs for contacts and for their mirror images, mirrored back, shape (E, B, C, out)."""
+    """Outputs (E, B, C, out) of contacts, of their mirror images mirrored back, or the mean of the two."""
     import torch
 
-    both = torch.stack([features, features * features.new_tensor(mirror)])
-    out = _network(network, part, both, contacts, bodies)
-    return 0.5 * (out[:, 0] + out[:, 1] * out.new_tensor(mirror_out))
+    signs_in, back = features.new_tensor(signs), features.new_tensor(signs_out)
+    if mirrored is None:
+        straight = _network(network, part, features, contacts, bodies)
+        return 0.5 * (straight + back * _network(network, part, features * signs_in, contacts, bodies))
+    choose = mirrored[:, None, None]
+    seen = torch.where(choose, features * signs_in, features)
+    out = _network(network, part, seen, contacts, bodies)
+    return torch.where(choose, out * back, out)
 
 
 def _network(network: ContactNetwork, part: str, features: Tensor, contacts: Contacts, bodies: int) -> Tensor:
-    """Encode, pool over bodies, decode: (2, B, C, F) -> (E, 2, B, C, out)."""
+    """Encode, pool over bodies, decode the contacts in use: (B, C, F) -> (E, B, C, out), 0 for padding."""
     import torch
 
     silu = torch.nn.functional.silu
-    code = features.expand(network.members, *features.shape)
+    world, contact = contacts.used.nonzero(as_tuple=True)
+    live = features[world, contact]
+    code = live.expand(network.members, *live.shape)
     code = silu(_layer(network, f"{part}.encode1", code))
-    code = silu(_layer(network, f"{part}.encode2", code)) * contacts.used[..., None]
-    pooled = code.new_zeros(*code.shape[:3], bodies, code.shape[-1])
-    a = contacts.body_a.long()[..., None].expand(code.shape)
-    b = contacts.body_b.long()[..., None].expand(code.shape)
-    pooled = 0.5 * pooled.scatter_add(3, a, code).scatter_add(3, b, code)
+    code = silu(_layer(network, f"{part}.encode2", code))
+    a = world * bodies + contacts.body_a[world, contact].long()
+    b = world * bodies + contacts.body_b[world, contact].long()
+    pooled = code.new_zeros(code.shape[0], len(features) * bodies, code.shape[-1])
+    pooled = 0.5 * pooled.index_add(1, a, code).index_add(1, b, code)
     # Shares are 0 for a side that cannot move: what lies elsewhere on a table says nothing about this contact.
-    share_a, share_b = features[..., SHARE_A : SHARE_A + 1], features[..., SHARE_B : SHARE_B + 1]
-    code = torch.cat([code, pooled.gather(3, a) * share_a + pooled.gather(3, b) * share_b], dim=-1)
-    return _layer(network, f"{part}.decode2", silu(_layer(network, f"{part}.decode1", code)))
+    share_a, share_b = live[:, SHARE_A : SHARE_A + 1], live[:, SHARE_B : SHARE_B + 1]
+    code = torch.cat([code, pooled[:, a] * share_a + pooled[:, b] * share_b], dim=-1)
+    out = _layer(network, f"{part}.decode2", silu(_layer(network, f"{part}.decode1", code)))
+    full = out.new_zeros(out.shape[0], *features.shape[:2], out.shape[-1])
+    return full.index_put((torch.arange(len(out))[:, None], world, contact), out)
 
 
 def _layer(network: ContactNetwork, name: str, x: Tensor) -> Tensor:
-    shape = x.shape
-    out = x.reshape(shape[0], -1, shape[-1]) @ network.weights[f"{name}.weight"] + network.weights[f"{name}.bias"]
-    return out.reshape(*shape[:-1], out.shape[-1])
+    return x @ network.weights[f"{name}.weight"] + network.weights[f"{name}.bias"]
 
 
 def _shapes() -> dict[str, tuple[int, int]]:

@@ -24,6 +24,7 @@ __all__ = [
     "ContactSettings",
     "contact_frames",
     "contact_rows",
+    "is_impact",
     "landing_targets",
     "rebound_targets",
     "relative_velocity",
@@ -170,9 +171,18 @@ def rebound_targets(
     gained = 2 * (before - approach) / dt * gap.clamp_min(0.0)
     squared = before * before + gained
     speed = torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt() * (squared > 0)
-    meets = (gap <= 0) | (gap + 0.5 * (before + approach) * dt < 0)
-    rebound = torch.where(approach < -settings.rest_speed, restitution * speed, torch.zeros_like(gap))
-    return torch.where(meets, rebound, -gap / dt)
+    impact = is_impact(gap, before, approach, dt, settings)
+    rebound = torch.where(impact, restitution * speed, torch.zeros_like(gap))
+    return torch.where(_meets(gap, before, approach, dt), rebound, -gap / dt)
+
+
+def is_impact(gap: Tensor, before: Tensor, approach: Tensor, dt: float, settings: ContactSettings) -> Tensor:
+    """Which contacts (B, C) meet within the step, too fast to come to rest; arguments as of `rebound_targets`."""
+    return _meets(gap, before, approach, dt) & (approach < -settings.rest_speed)
+
+
+def _meets(gap: Tensor, before: Tensor, approach: Tensor, dt: float) -> Tensor:
+    return (gap <= 0) | (gap + 0.5 * (before + approach) * dt < 0)
 
 
 def with_normal_targets(rows: Rows, targets: Tensor) -> Rows:

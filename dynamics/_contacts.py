@@ -32,6 +32,10 @@ class Contacts:
     """Unit vector from b to a, shape (B, C, 3)."""
     gap: Tensor
     """Distance of the surfaces along the normal, negative when they overlap [m], shape (B, C)."""
+    source_point: Tensor | None = None
+    """Which of the contact points of a it is, int32, shape (B, C)."""
+    place: Tensor | None = None
+    """Where `State` remembers it, int32, shape (B, C)."""
 
     @property
     def used(self) -> Tensor:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dynamics._contacts import Contacts
 from dynamics._shape_distance import box_distance, shape_distance
-from dynamics._world_arrays import DYNAMIC, PLANE, SPHERE, world_arrays
+from dynamics._world_arrays import DYNAMIC, PLANE, directions, world_arrays
 from dynamics.poses import rotation_from_wxyz
 
 if TYPE_CHECKING:
@@ -60,15 +60,17 @@ def find_contacts(
     near = near_pairs(arrays, T_world_body, com, twist, dt, margin)
     if awake is None:
         awake = torch.as_tensor(arrays.motion == DYNAMIC).expand(batch, -1)
-    found: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
-    for pair, (a, b) in enumerate(arrays.pairs.tolist()):
-        looked = near[:, pair] & (awake[:, a] | awake[:, b])
-        for source, target in ((a, b), (b, a)):
-            # A ball looks itself up in others with its one point, exactly; two balls do so once.
-            if arrays.count[source] and (arrays.kind[target] != SPHERE or (arrays.kind[a] == SPHERE and source == a)):
-                closest = _closest(arrays, source, target, T_world_body, com, twist, dt, margin, per_direction, looked)
-                sides = torch.tensor([source, target], dtype=torch.int32).expand(*closest[0].shape, 2)
-                found.append((*closest, sides))
+    found: list[tuple[Tensor, ...]] = []
+    base = 0
+    for index, (source, target, room) in enumerate(directions(arrays, per_direction)):
+        if room:
+            looked = near[:, index // 2] & (awake[:, source] | awake[:, target])
+            closest = _closest(arrays, source, target, T_world_body, com, twist, dt, margin, room, looked)
+            shape = closest[0].shape
+            sides = torch.tensor([source, target], dtype=torch.int32).expand(*shape, 2)
+            place = torch.arange(base, base + shape[1], dtype=torch.int32).expand(shape)
+            found.append((*closest, sides, place))
+        base += room
     return _packed(found, T_world_body)
 
 
@@ -114,8 +116,8 @@ def _closest(
     margin: float,
     most: int,
     looked: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Whether used (B, K), points (B, K, 3), normals (B, K, 3) and gaps (B, K), the best contacts first."""
+) -> tuple[Tensor, ...]:
+    """Whether used (B, K), points (B, K, 3), normals (B, K, 3), gaps (B, K) and which points (B, K), the best first."""
     import torch
 
     points, R, normal, gap, unsure = _looked_up(arrays, source, target, T_world_body)
@@ -133,7 +135,7 @@ def _closest(
     rank = torch.where(used, rank, torch.full_like(rank, float("inf")))
     order = torch.sort(rank, dim=1, stable=True).indices[:, :most]
     wide = order[..., None].expand(-1, -1, 3)
-    return used.gather(1, order), point.gather(1, wide), normal.gather(1, wide), gap.gather(1, order)
+    return used.gather(1, order), point.gather(1, wide), normal.gather(1, wide), gap.gather(1, order), order.int()
 
 
 def _looked_up(
@@ -153,7 +155,7 @@ def _looked_up(
     return points, R, normal, distance - float(arrays.radius[source]), unsure
 
 
-def _packed(found: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], like: Tensor) -> Contacts:
+def _packed(found: list[tuple[Tensor, ...]], like: Tensor) -> Contacts:
     """Used contacts to the front, in their order."""
     import torch
 
@@ -161,8 +163,9 @@ def _packed(found: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], like: Te
     if not found:
         none = torch.zeros(batch, 0, dtype=torch.int32)
         vectors = like.new_zeros(batch, 0, 3)
-        return Contacts(none.sum(1, dtype=torch.int32), none, none, vectors, vectors, like.new_zeros(batch, 0))
-    used, point, normal, gap, sides = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        gap = like.new_zeros(batch, 0)
+        return Contacts(none.sum(1, dtype=torch.int32), none, none, vectors, vectors, gap, none, none)
+    used, point, normal, gap, source_point, sides, place = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
     count = used.sum(1, dtype=torch.int32)
     order = torch.sort((~used).int(), dim=1, stable=True).indices[:, : int(count.max())]
     wide = order[..., None].expand(-1, -1, 3)
@@ -174,4 +177,6 @@ def _packed(found: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], like: Te
         point.gather(1, wide),
         normal.gather(1, wide),
         gap.gather(1, order),
+        source_point.gather(1, order),
+        place.gather(1, order),
     )

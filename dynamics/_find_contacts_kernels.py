@@ -7,7 +7,7 @@ are imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
-__all__ = ["Scratch", "Shapes", "is_near", "look_up"]
+__all__ = ["Scratch", "Shapes", "capacity", "is_near", "look_up", "remembered"]
 
 wp.config.log_level = wp.LOG_ERROR
 wp.init()
@@ -46,7 +46,10 @@ class Shapes:
 
 @wp.struct
 class Scratch:
-    """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal."""
+    """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal.
+
+    Last what contacts gave in the step before, by direction of a pair.
+    """
 
     p: wp.array2d(dtype=wp.vec3)
     q: wp.array2d(dtype=wp.quat)
@@ -56,8 +59,12 @@ class Scratch:
     turn: wp.array2d(dtype=wp.vec3)
     free_vel: wp.array2d(dtype=wp.vec3)
     free_turn: wp.array2d(dtype=wp.vec3)
+    start_vel: wp.array2d(dtype=wp.vec3)
+    start_turn: wp.array2d(dtype=wp.vec3)
     land_vel: wp.array2d(dtype=wp.vec3)
     land_turn: wp.array2d(dtype=wp.vec3)
+    bounce_vel: wp.array2d(dtype=wp.vec3)
+    bounce_turn: wp.array2d(dtype=wp.vec3)
     inverse_mass: wp.array2d(dtype=wp.float32)
     inverse_inertia: wp.array2d(dtype=wp.mat33)
     still: wp.array2d(dtype=wp.int32)
@@ -71,6 +78,9 @@ class Scratch:
     normal: wp.array2d(dtype=wp.vec3)
     gap: wp.array2d(dtype=wp.float32)
     rank: wp.array2d(dtype=wp.float32)
+    key: wp.array2d(dtype=wp.int32)
+    place: wp.array2d(dtype=wp.int32)
+    warm: wp.array2d(dtype=wp.vec3)
     landing: wp.array2d(dtype=wp.float32)
     rebound: wp.array2d(dtype=wp.float32)
     mu: wp.array2d(dtype=wp.float32)
@@ -81,6 +91,8 @@ class Scratch:
     turn_b: wp.array2d(dtype=wp.vec3)
     diagonal: wp.array2d(dtype=wp.float32)
     impulse: wp.array2d(dtype=wp.float32)
+    known_key: wp.array2d(dtype=wp.int32)
+    known_impulse: wp.array2d(dtype=wp.vec3)
 
 
 @wp.func
@@ -185,6 +197,33 @@ def is_near(shapes: Shapes, s: Scratch, slot: wp.int32, a: wp.int32, b: wp.int32
 
 
 @wp.func
+def capacity(shapes: Shapes, source: wp.int32, target: wp.int32, most: wp.int32):
+    """How many contacts the source's points may have with the target.
+
+    A ball looks itself up in others with its one point, exactly; two balls do so once.
+    """
+    n = int(0)
+    if shapes.kind[target] != SPHERE or (shapes.kind[source] == SPHERE and source < target):
+        n = wp.min(shapes.count[source], most)
+    return n
+
+
+@wp.func
+def remembered(s: Scratch, slot: wp.int32, start: wp.int32, kept: wp.int32, base: wp.int32, room: wp.int32):
+    """What the same points gave in the step before becomes the first guess; the memory of the direction is cleared."""
+    for j in range(kept):
+        s.warm[slot, start + j] = wp.vec3(0.0, 0.0, 0.0)
+        s.place[slot, start + j] = base + j
+        for m in range(room):
+            if s.known_key[slot, base + m] == s.key[slot, start + j]:
+                s.warm[slot, start + j] = s.known_impulse[slot, base + m]
+    for m in range(room):
+        s.known_key[slot, base + m] = -1
+        s.known_impulse[slot, base + m] = wp.vec3(0.0, 0.0, 0.0)
+    return kept
+
+
+@wp.func
 def keep(
     s: Scratch,
     slot: wp.int32,
@@ -192,6 +231,7 @@ def keep(
     kept: wp.int32,
     most: wp.int32,
     rank: wp.float32,
+    key: wp.int32,
     point: wp.vec3,
     normal: wp.vec3,
     gap: wp.float32,
@@ -205,11 +245,13 @@ def keep(
     j = start + n
     while j > start and s.rank[slot, j - 1] > rank:
         s.rank[slot, j] = s.rank[slot, j - 1]
+        s.key[slot, j] = s.key[slot, j - 1]
         s.point[slot, j] = s.point[slot, j - 1]
         s.normal[slot, j] = s.normal[slot, j - 1]
         s.gap[slot, j] = s.gap[slot, j - 1]
         j -= 1
     s.rank[slot, j] = rank
+    s.key[slot, j] = key
     s.point[slot, j] = point
     s.normal[slot, j] = normal
     s.gap[slot, j] = gap
@@ -288,7 +330,7 @@ def look_up(
             closing = wp.dot(va + wp.cross(wa, point - ca) - vb - wp.cross(wb, point - cb), n)
             if distance + wp.min(closing, 0.0) * dt < margin:
                 rank = wp.floor(distance / TIE + 0.5) + unsure
-                kept = keep(s, slot, start, kept, most, rank, point, n, distance)
+                kept = keep(s, slot, start, kept, most, rank, k, point, n, distance)
     for j in range(kept):
         s.a[slot, start + j] = source
         s.b[slot, start + j] = target

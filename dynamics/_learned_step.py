@@ -69,6 +69,8 @@ class LearnedStep:
     """Slop, speed of recovery and of rest; its `recovery` is replaced by the surface's."""
     sweeps: int = 10
     """Gauss-Seidel sweeps."""
+    mirrored: Tensor | None = None
+    """As in `solver_residuals`."""
     warp: bool = True
     """Solve by the Warp kernel (float32) instead of its torch twin."""
 
@@ -144,7 +146,7 @@ def _solved(
     features, gate = None, torch.zeros_like(gap)
     if step.network is not None:
         features = before_features(contacts, inertia, twist, relative, frames, surface.patch, units, step.dt)
-        residuals = solver_residuals(step.network, features, contacts, twist.shape[1])
+        residuals = solver_residuals(step.network, features, contacts, twist.shape[1], step.mirrored)
         gate = torch.ones_like(gap) if step.support is None else step.support.gate(features, residuals.spread)
         friction = friction * (gate * residuals.log_friction).exp()
         restitution = torch.sigmoid(torch.logit(restitution, eps=1e-4) + gate * residuals.logit_restitution)
@@ -196,7 +198,7 @@ def _added(
     assert step.network is not None and solved.features is not None
     left = relative_velocity(solved.contacts, inertia, solved.twist)
     features = torch.cat([solved.features, after_features(solved.local, left, frames, units)], dim=-1)
-    wanted = impulse_residuals(step.network, features, contacts, inertia.com.shape[1])
+    wanted = impulse_residuals(step.network, features, contacts, inertia.com.shape[1], step.mirrored)
     unit = units.mass * units.speed
     pressed = solved.local[..., 2].clamp_min(0.0) / unit
     size = solved.gate * unit * pressed / (pressed + PRESSED)

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from dynamics._check_action import check_action, check_state
 from dynamics._state import Latents, Rollout, State
-from dynamics._step import StepSettings
-from dynamics._world_arrays import SPHERE, WorldArrays, world_arrays
+from dynamics._step import StepSettings, contact_memory
+from dynamics._world_arrays import WorldArrays, directions, world_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,6 +84,7 @@ def rollout(
         "overlap": torch.zeros(batch, times, device=device),
     }
     out["pose"][:, 0], out["twist"][:, 0], out["still"][:, 0] = poses.detach(), state.twist.detach(), state.still
+    out["contact_point"], out["contact_impulse"] = (part.clone() for part in contact_memory(world, state, settings))
     if batch and bodies and steps:
         _launch(world, steps, every, settings, _inputs(world, action, latents, device), out, threads)
 
@@ -99,6 +100,8 @@ def rollout(
         v=held(state.v),
         still=out["still"],
         overlap=out["overlap"],
+        contact_point=out["contact_point"],
+        contact_impulse=out["contact_impulse"],
         dt=world.dt * every,
         action=action,
         latents=latents,
@@ -190,7 +193,6 @@ def _constants(
     constants.rest_speed, constants.sleep_after = contact.rest_speed, settings.sleep_after
     constants.sleep_speed, constants.sleep_turn = settings.sleep_speed, settings.sleep_turn
     constants.wrenches, constants.targets = given["wrenches"], given["targets"]
-    constants.relax = float(__import__('os').environ.get('RELAX','1'))
     return constants
 
 
@@ -220,13 +222,10 @@ def _scratch(arrays: WorldArrays, settings: StepSettings, slots: int, device: st
     from dynamics import _find_contacts_kernels as kernels
 
     bodies, pairs = len(arrays.kind), max(len(arrays.pairs), 1)
-    contacts = 1
-    for a, b in arrays.pairs.tolist():
-        for source, target in ((a, b), (b, a)):
-            if arrays.kind[target] != SPHERE or arrays.kind[source] == SPHERE:
-                contacts += min(int(arrays.count[source]), settings.contact.per_direction)
+    contacts = max(sum(room for _, _, room in directions(arrays, settings.contact.per_direction)), 1)
     rows = {"axis", "arm_a", "arm_b", "turn_a", "turn_b", "diagonal", "impulse"}
-    each = {"a", "b", "point", "normal", "gap", "rank", "landing", "rebound", "mu"}
+    each = {"a", "b", "point", "normal", "gap", "rank", "key", "place", "warm"}
+    each |= {"landing", "rebound", "mu", "known_key", "known_impulse"}
     scratch = kernels.Scratch()
     for name, kind in kernels.Scratch.cls.__annotations__.items():
         length = 3 * contacts if name in rows else contacts if name in each else pairs if name == "near" else bodies

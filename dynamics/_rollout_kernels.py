@@ -8,7 +8,7 @@ it wants; they are imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
-from dynamics._find_contacts_kernels import Scratch, Shapes, is_near, look_up
+from dynamics._find_contacts_kernels import Scratch, Shapes, capacity, is_near, look_up, remembered
 
 __all__ = ["Constants", "Inputs", "Outputs", "roll"]
 
@@ -19,6 +19,7 @@ wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": F
 PLANE, BOX, SPHERE, GRID = (wp.constant(i) for i in range(4))
 STATIC, KINEMATIC, DYNAMIC = (wp.constant(i) for i in range(3))
 REFINEMENTS = wp.constant(4)
+LANDING, REBOUND, INELASTIC = (wp.constant(i) for i in range(3))
 
 
 @wp.struct
@@ -41,7 +42,6 @@ class Constants:
     slot_stride: wp.int32
     wrenches: wp.int32
     targets: wp.int32
-    relax: wp.float32
 
 
 @wp.struct
@@ -57,12 +57,14 @@ class Inputs:
 
 @wp.struct
 class Outputs:
-    """Time first of what is recorded: index 0 is the start."""
+    """What is recorded, from the start on, and what contacts gave: before the first step, then in the last."""
 
     pose: wp.array4d(dtype=wp.float32)
     twist: wp.array4d(dtype=wp.float32)
     still: wp.array3d(dtype=wp.int32)
     overlap: wp.array2d(dtype=wp.float32)
+    contact_point: wp.array2d(dtype=wp.int32)
+    contact_impulse: wp.array3d(dtype=wp.float32)
 
 
 @wp.func
@@ -184,15 +186,20 @@ def wake(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32):
 def find(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32):
     """All contacts of the world; their number."""
     n = int(0)
+    base = int(0)
     for k in range(shapes.pairs.shape[0]):
-        a = shapes.pairs[k][0]
-        b = shapes.pairs[k][1]
-        if s.near[slot, k] == 1 and s.inverse_mass[slot, a] + s.inverse_mass[slot, b] > 0.0:
-            # A ball looks itself up in others with its one point, exactly; two balls do so once.
-            if shapes.count[a] > 0 and (shapes.kind[b] != SPHERE or shapes.kind[a] == SPHERE):
-                n += look_up(shapes, s, slot, a, b, n, c.per_direction, c.margin, c.dt)
-            if shapes.count[b] > 0 and shapes.kind[a] != SPHERE:
-                n += look_up(shapes, s, slot, b, a, n, c.per_direction, c.margin, c.dt)
+        movable = s.inverse_mass[slot, shapes.pairs[k][0]] + s.inverse_mass[slot, shapes.pairs[k][1]] > 0.0
+        for direction in range(2):
+            source = shapes.pairs[k][direction]
+            target = shapes.pairs[k][1 - direction]
+            room = capacity(shapes, source, target, c.per_direction)
+            kept = int(0)
+            if room > 0 and movable and s.near[slot, k] == 1:
+                kept = look_up(shapes, s, slot, source, target, n, c.per_direction, c.margin, c.dt)
+            if movable:
+                remembered(s, slot, n, kept, base, room)
+            n += kept
+            base += room
     return n
 
 
@@ -218,7 +225,8 @@ def row(s: Scratch, slot: wp.int32, r: wp.int32, a: wp.int32, b: wp.int32, axis:
 
 @wp.func
 def prepare(s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int32, n: wp.int32):
-    """Rows and targets of contacts."""
+    """Rows and targets of contacts; whether any rebounds."""
+    bounces = int(0)
     for k in range(n):
         a = s.a[slot, k]
         b = s.b[slot, k]
@@ -249,10 +257,9 @@ def prepare(s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int3
         row(s, slot, 3 * k + 2, a, b, wp.cross(normal, slip), ra, rb)
         # The two friction rows share one diagonal.
         s.diagonal[slot, 3 * k + 1] = wp.max(s.diagonal[slot, 3 * k + 1], s.diagonal[slot, 3 * k + 2])
-        for j in range(3):
-            s.diagonal[slot, 3 * k + j] = s.diagonal[slot, 3 * k + j] / c.relax
         landing = -gap / c.dt
         rebound = landing
+        resting = int(1)
         if gap <= 0.0:
             rebound = 0.0
             landing = wp.min(c.recovery * wp.max(-gap - c.slop, 0.0) / c.dt, c.recovery_speed)
@@ -262,24 +269,57 @@ def prepare(s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int3
             e = wp.max(inputs.restitution[w, a], inputs.restitution[w, b])
             gained = 2.0 * (before - approach) / c.dt * wp.max(gap, 0.0)
             rebound = e * wp.sqrt(wp.max(before * before + gained, 0.0))
+            resting = 0
+            if rebound > 0.0:
+                bounces = 1
+        if resting == 0:
+            s.warm[slot, k] = wp.vec3(0.0, 0.0, 0.0)
         s.landing[slot, k] = landing
         s.rebound[slot, k] = rebound
         s.mu[slot, k] = wp.sqrt(inputs.friction[w, a] * inputs.friction[w, b])
-    return n
+    return bounces
 
 
 @wp.func
-def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, rebound: wp.int32):
-    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, rebound from the last."""
+def give(s: Scratch, slot: wp.int32, k: wp.int32, j: wp.int32, impulse: wp.float32):
+    r = 3 * k + j
+    s.impulse[slot, r] = impulse
+    if impulse != 0.0:
+        a = s.a[slot, k]
+        b = s.b[slot, k]
+        s.vel[slot, a] = s.vel[slot, a] + s.axis[slot, r] * (impulse * s.inverse_mass[slot, a])
+        s.turn[slot, a] = s.turn[slot, a] + s.turn_a[slot, r] * impulse
+        s.vel[slot, b] = s.vel[slot, b] - s.axis[slot, r] * (impulse * s.inverse_mass[slot, b])
+        s.turn[slot, b] = s.turn[slot, b] + s.turn_b[slot, r] * impulse
+    return impulse
+
+
+@wp.func
+def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, others from the last."""
     for i in range(shapes.kind.shape[0]):
-        if rebound == 1:
+        if goal != LANDING:
             s.vel[slot, i] = s.free_vel[slot, i]
             s.turn[slot, i] = s.free_turn[slot, i]
         else:
-            s.vel[slot, i] = (s.vel[slot, i] + s.free_vel[slot, i]) * 0.5
-            s.turn[slot, i] = (s.turn[slot, i] + s.free_turn[slot, i]) * 0.5
-    for r in range(3 * n):
-        s.impulse[slot, r] = 0.0
+            s.vel[slot, i] = (s.start_vel[slot, i] + s.free_vel[slot, i]) * 0.5
+            s.turn[slot, i] = (s.start_turn[slot, i] + s.free_turn[slot, i]) * 0.5
+    share = float(1.0)
+    if goal == LANDING:
+        share = 0.5
+    for k in range(n):
+        guess = s.warm[slot, k] * share
+        pressed = wp.max(wp.dot(guess, s.axis[slot, 3 * k]), 0.0)
+        p = wp.dot(guess, s.axis[slot, 3 * k + 1])
+        q = wp.dot(guess, s.axis[slot, 3 * k + 2])
+        length = wp.sqrt(p * p + q * q + 1.0e-30)
+        limit = s.mu[slot, k] * pressed
+        if length > limit:
+            p = p * limit / length
+            q = q * limit / length
+        give(s, slot, k, 0, pressed)
+        give(s, slot, k, 1, p)
+        give(s, slot, k, 2, q)
     for _sweep in range(c.sweeps):
         for k in range(n):
             a = s.a[slot, k]
@@ -292,8 +332,10 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
             vb = s.vel[slot, b]
             wb = s.turn[slot, b]
             target = s.landing[slot, k]
-            if rebound == 1:
+            if goal == REBOUND:
                 target = s.rebound[slot, k]
+            if goal == INELASTIC:
+                target = wp.min(s.rebound[slot, k], 0.0)
             x = s.axis[slot, r]
             u = wp.dot(x, va - vb) + wp.dot(s.arm_a[slot, r], wa) + wp.dot(s.arm_b[slot, r], wb)
             old = s.impulse[slot, r]
@@ -337,7 +379,68 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
         if s.impulse[slot, 3 * k] > 0.0:
             s.pushed[slot, s.a[slot, k]] = 1
             s.pushed[slot, s.b[slot, k]] = 1
+        if goal == REBOUND:
+            given = s.axis[slot, 3 * k] * s.impulse[slot, 3 * k]
+            given += s.axis[slot, 3 * k + 1] * s.impulse[slot, 3 * k + 1]
+            given += s.axis[slot, 3 * k + 2] * s.impulse[slot, 3 * k + 2]
+            s.known_impulse[slot, s.place[slot, k]] = given
+            s.known_key[slot, s.place[slot, k]] = s.key[slot, k]
     return n
+
+
+@wp.func
+def work(shapes: Shapes, inputs: Inputs, s: Scratch, slot: wp.int32, w: wp.int32, i: wp.int32, force: wp.vec3,
+         torque: wp.vec3, vel: wp.vec3, turn: wp.vec3):
+    """v M u of one body that obeys forces."""
+    R = s.R[slot, i]
+    spin = wp.dot(wp.transpose(R) * torque, shapes.inertia[i] * (wp.transpose(R) * turn)) * inputs.mass_scale[w, i]
+    return wp.dot(force, vel) / inputs.inverse_mass[w, i] + spin
+
+
+@wp.func
+def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int32, n: wp.int32):
+    """Rebounds that make energy are mixed with the inelastic solution until they do not."""
+    excess = float(0.0)
+    size = float(0.0)
+    for i in range(shapes.kind.shape[0]):
+        s.bounce_vel[slot, i] = s.vel[slot, i]
+        s.bounce_turn[slot, i] = s.turn[slot, i]
+        if shapes.motion[i] == KINEMATIC and s.lively[slot, i] == 1:
+            return 0
+        if s.inverse_mass[slot, i] > 0.0:
+            v = s.vel[slot, i]
+            o = s.turn[slot, i]
+            v0 = s.start_vel[slot, i]
+            o0 = s.start_turn[slot, i]
+            after = 0.5 * work(shapes, inputs, s, slot, w, i, v, o, v, o)
+            before = 0.5 * work(shapes, inputs, s, slot, w, i, v0, o0, v0, o0)
+            fv = s.free_vel[slot, i] - v0
+            fo = s.free_turn[slot, i] - o0
+            gained = work(shapes, inputs, s, slot, w, i, fv, fo, s.land_vel[slot, i], s.land_turn[slot, i])
+            excess += after - before - gained
+            size += after
+    if excess <= 1.0e-6 * size:
+        return 0
+    solve(shapes, s, c, slot, n, INELASTIC)
+    square = float(0.0)
+    slope = float(0.0)
+    rest = excess - size
+    for i in range(shapes.kind.shape[0]):
+        if s.inverse_mass[slot, i] > 0.0:
+            v = s.vel[slot, i]
+            o = s.turn[slot, i]
+            dv = s.bounce_vel[slot, i] - v
+            do = s.bounce_turn[slot, i] - o
+            square += 0.5 * work(shapes, inputs, s, slot, w, i, dv, do, dv, do)
+            slope += work(shapes, inputs, s, slot, w, i, v, o, dv, do)
+            rest += 0.5 * work(shapes, inputs, s, slot, w, i, v, o, v, o)
+    share = float(0.0)
+    if rest < 0.0 and square > 0.0:
+        share = wp.clamp((wp.sqrt(slope * slope - 4.0 * square * rest) - slope) / (2.0 * square), 0.0, 1.0)
+    for i in range(shapes.kind.shape[0]):
+        s.vel[slot, i] = s.vel[slot, i] + (s.bounce_vel[slot, i] - s.vel[slot, i]) * share
+        s.turn[slot, i] = s.turn[slot, i] + (s.bounce_turn[slot, i] - s.turn[slot, i]) * share
+    return 1
 
 
 @wp.func
@@ -414,20 +517,34 @@ def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outp
         s.vel[slot, i] = wp.vec3(outputs.twist[w, 0, i, 0], outputs.twist[w, 0, i, 1], outputs.twist[w, 0, i, 2])
         s.turn[slot, i] = wp.vec3(outputs.twist[w, 0, i, 3], outputs.twist[w, 0, i, 4], outputs.twist[w, 0, i, 5])
         s.still[slot, i] = outputs.still[w, 0, i]
+    memory = outputs.contact_point.shape[1]
+    for m in range(memory):
+        s.known_key[slot, m] = outputs.contact_point[w, m]
+        for k in range(3):
+            s.known_impulse[slot, m][k] = outputs.contact_impulse[w, m, k]
     overlap = float(0.0)
     for t in range(c.steps):
         free_motion(shapes, s, c, inputs, slot, w, t)
         wake(shapes, s, c, slot)
         n = find(shapes, s, c, slot)
-        prepare(s, c, inputs, slot, w, n)
+        bounces = prepare(s, c, inputs, slot, w, n)
         for k in range(n):
             overlap = wp.max(overlap, -s.gap[slot, k])
-        solve(shapes, s, c, slot, n, 0)
+        for i in range(bodies):
+            s.start_vel[slot, i] = s.vel[slot, i]
+            s.start_turn[slot, i] = s.turn[slot, i]
+        solve(shapes, s, c, slot, n, LANDING)
         for i in range(bodies):
             s.land_vel[slot, i] = s.vel[slot, i]
             s.land_turn[slot, i] = s.turn[slot, i]
-        solve(shapes, s, c, slot, n, 1)
+        solve(shapes, s, c, slot, n, REBOUND)
+        if bounces == 1:
+            keep_energy(shapes, s, c, inputs, slot, w, n)
         move(shapes, s, c, inputs, slot, w, t)
         if (t + 1) % c.every == 0:
             record(s, outputs, slot, w, (t + 1) // c.every, overlap)
             overlap = 0.0
+    for m in range(memory):
+        outputs.contact_point[w, m] = s.known_key[slot, m]
+        for k in range(3):
+            outputs.contact_impulse[w, m, k] = s.known_impulse[slot, m][k]

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["solve_rows"]
 
 
-def solve_rows(rows: Rows, twist: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
+def solve_rows(rows: Rows, twist: Tensor, sweeps: int, guess: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Impulses that bring velocities to the rows' targets as far as bounds allow.
 
     Args:
         rows: R rows for each of B worlds.
         twist: Velocities before, linear of the centre of mass and angular, world axes, shape (B, nb, 6).
         sweeps: Number of Gauss-Seidel sweeps.
+        guess: Impulses to start from, within the bounds, shape (B, R); None starts from zero.
 
     Returns:
         Velocities after, shape (B, nb, 6), and impulses, shape (B, R).
@@ -33,9 +34,12 @@ def solve_rows(rows: Rows, twist: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
 
     batch = torch.arange(len(twist), device=twist.device)
     diagonal = (rows.J * rows.W).sum(-1) + rows.softness
-    impulses = list(torch.zeros_like(rows.target).unbind(1))
+    impulses = list((torch.zeros_like(rows.target) if guess is None else guess).unbind(1))
     v = twist
     most = int(rows.count.max()) if len(twist) else 0
+    if guess is not None:
+        for r in range(most):
+            v = _pushed(rows, v, r, impulses[r], batch)
     for _ in range(sweeps):
         for r in range(most):
             used = rows.count > r

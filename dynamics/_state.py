@@ -6,10 +6,11 @@ saved, restored and stepped equals never having stopped. Files are npz archives 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
@@ -37,6 +38,10 @@ class State:
     """Particle velocities [m/s], shape (B, np, 3)."""
     still: Tensor
     """Steps for which each body has been at rest; it sleeps after enough of them, int32, shape (B, nb)."""
+    contact_point: Tensor | None = None
+    """Which point of the source each remembered contact is, -1 for none, int32, shape (B, M); None remembers none."""
+    contact_impulse: Tensor | None = None
+    """What these contacts gave in the step before, the solver's first guess [N s], world axes, shape (B, M, 3)."""
 
     @staticmethod
     def at_rest(world: World, T_world_body: Tensor) -> State:
@@ -66,11 +71,15 @@ class State:
     def __getitem__(self, index: Tensor | slice | int) -> State:
         """Some of the worlds; an integer keeps the batch dimension."""
         index = slice(index, index + 1) if isinstance(index, int) else index
-        return State(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return self._each(lambda part: part[index])
 
     def repeated(self, times: int) -> State:
         """Every world `times` times in a row."""
-        return State(**{f.name: getattr(self, f.name).repeat_interleave(times, dim=0) for f in fields(self)})
+        return self._each(lambda part: part.repeat_interleave(times, dim=0))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> State:
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return State(**{name: None if part is None else change(part) for name, part in parts.items()})
 
     def save(self, path: Path | str) -> None:
         """Write an npz archive.
@@ -188,6 +197,10 @@ class Rollout:
     """Deepest overlap of bodies that any step since the time before began with [m], 0 for none, shape (B, T)."""
     dt: float
     """Between two times [s]."""
+    contact_point: Tensor | None = None
+    """As in `State`, at the last time only, shape (B, M)."""
+    contact_impulse: Tensor | None = None
+    """Shape (B, M, 3)."""
     action: Action | None = None
     """What was done, with a time axis of steps."""
     latents: Latents | None = None
@@ -197,8 +210,12 @@ class Rollout:
         return int(self.T_world_body.shape[1])
 
     def at(self, index: int) -> State:
-        """The state at one of the times."""
-        return State(**{f.name: getattr(self, f.name)[:, index].clone() for f in fields(State)})
+        """The state at one of the times; all but the last have forgotten what their contacts gave."""
+        timed = ("T_world_body", "twist", "joint_q", "joint_qd", "x", "v", "still")
+        state = State(*(getattr(self, name)[:, index].clone() for name in timed))
+        if index not in (-1, len(self) - 1):
+            return state
+        return replace(state, contact_point=self.contact_point, contact_impulse=self.contact_impulse)
 
     @property
     def final(self) -> State:

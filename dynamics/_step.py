@@ -5,7 +5,8 @@
 2. Contacts are found from poses and these velocities, and become rows for the solver.
 3. The rows are solved twice. From the mean of the velocities at both ends, so that surfaces meet exactly and overlaps
    shrink: that moves the bodies, exactly for constant accelerations, dry friction among them. And from the velocities
-   at the end, with rebound and without recovery: those are what the bodies are left with.
+   at the end, with rebound and without recovery: those are what the bodies are left with. Rebounds that would make
+   energy are weakened.
 4. Poses follow; angular momentum is kept through the turn.
 
 This is the twin of the fused kernel in `dynamics._rollout_kernels`, which `dynamics.rollout` runs.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from dynamics._contact_rows import (
     ContactSettings,
     contact_rows,
+    is_impact,
     landing_targets,
     rebound_targets,
     relative_velocity,
@@ -29,7 +31,7 @@ from dynamics._inertia import inertia_at
 from dynamics._integrate import midway_turn, moved_poses, turn_between, turned_by
 from dynamics._solve import solve_rows
 from dynamics._state import Latents, State
-from dynamics._world_arrays import DYNAMIC, KINEMATIC, world_arrays
+from dynamics._world_arrays import DYNAMIC, KINEMATIC, directions, world_arrays
 from dynamics.poses import transform_points
 
 if TYPE_CHECKING:
@@ -37,11 +39,12 @@ if TYPE_CHECKING:
 
     from dynamics._contacts import Contacts
     from dynamics._inertia import Inertia
+    from dynamics._rows import Rows
     from dynamics._state import Action
     from dynamics._world import World
     from dynamics._world_arrays import WorldArrays
 
-__all__ = ["StepSettings", "step_torch"]
+__all__ = ["StepSettings", "contact_memory", "step_torch"]
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,10 @@ def step_torch(
         per_direction=settings.contact.per_direction,
         awake=motion.awake,
     )
-    landing, rebound, pushed = _solved(world, motion, contacts, latents, settings)
-    return _moved(world, arrays, state, action, index, settings, motion, landing, rebound, pushed)
+    known = contact_memory(world, state, settings)
+    landing, rebound, pushed, memory = _solved(world, motion, contacts, known, latents, settings)
+    moved = _moved(world, arrays, state, action, index, settings, motion, landing, rebound, pushed)
+    return replace(moved, contact_point=memory[0], contact_impulse=memory[1])
 
 
 def _before_contact(
@@ -176,15 +181,87 @@ def _kinematic_twist(
     return velocity / world.dt * torch.as_tensor(arrays.motion == KINEMATIC)[:, None]
 
 
+def contact_memory(world: World, state: State, settings: StepSettings) -> tuple[Tensor, Tensor]:
+    """Points (B, M) and impulses (B, M, 3) that a state remembers of its contacts; none if it is from elsewhere."""
+    import torch
+
+    length = sum(room for _, _, room in directions(world_arrays(world), settings.contact.per_direction))
+    point, impulse = state.contact_point, state.contact_impulse
+    if point is None or impulse is None or point.shape[1] != length:
+        poses = state.T_world_body
+        point = torch.full((len(state), length), -1, dtype=torch.int32, device=poses.device)
+        return point, poses.new_zeros(len(state), length, 3)
+    return point, impulse
+
+
+def _first_guess(
+    rows: Rows, contacts: Contacts, known: tuple[Tensor, Tensor], impact: Tensor, settings: StepSettings, world: World
+) -> Tensor:
+    """What the same points gave in the step before, turned into this step's frames and cone, shape (B, R)."""
+    import torch
+
+    point, impulse = known
+    assert contacts.place is not None and contacts.source_point is not None
+    rooms = directions(world_arrays(world), settings.contact.per_direction)
+    owner = torch.repeat_interleave(torch.arange(len(rooms)), torch.tensor([room for _, _, room in rooms]))
+    same = (owner[contacts.place.long()][..., None] == owner) & (contacts.source_point[..., None] == point[:, None])
+    same = same & (contacts.used & ~impact)[..., None]
+    vector = same.to(impulse) @ impulse
+    axes = rows.J[..., :3].reshape(*contacts.gap.shape, 3, 3)
+    given = (axes @ vector[..., None])[..., 0]
+    pressed = given[..., :1].clamp_min(0.0)
+    slip = given[..., 1:]
+    length = ((slip * slip).sum(-1, keepdim=True) + 1e-30).sqrt()
+    limit = rows.mu[:, ::3, None] * pressed
+    slip = slip * torch.where(length > limit, limit / length, torch.ones_like(length))
+    return torch.cat([pressed, slip], dim=-1).reshape(rows.target.shape)
+
+
+def _forgotten(
+    known: tuple[Tensor, Tensor], motion: _Motion, world: World, settings: StepSettings
+) -> tuple[Tensor, Tensor]:
+    """What is left of the memory without this step's contacts: pairs that sleep keep theirs."""
+    import torch
+
+    point, impulse = known
+    kept = [
+        (~(motion.awake[:, source] | motion.awake[:, target]))[:, None].expand(-1, room)
+        for source, target, room in directions(world_arrays(world), settings.contact.per_direction)
+    ]
+    keep = torch.cat(kept, dim=1) if kept else torch.zeros_like(point, dtype=torch.bool)
+    point = torch.where(keep, point, torch.full_like(point, -1))
+    return point, torch.where(keep[..., None], impulse, torch.zeros_like(impulse))
+
+
+def _remembered(
+    contacts: Contacts, rows: Rows, impulses: Tensor, left: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The memory after the step."""
+    assert contacts.place is not None and contacts.source_point is not None
+    point, impulse = left
+    axes = rows.J[..., :3].reshape(*contacts.gap.shape, 3, 3)
+    given = (impulses.reshape(*contacts.gap.shape, 3)[..., None] * axes).sum(-2)
+    worlds, contact = contacts.used.nonzero(as_tuple=True)
+    place = contacts.place[worlds, contact].long()
+    point = point.index_put((worlds, place), contacts.source_point[worlds, contact])
+    return point, impulse.index_put((worlds, place), given[worlds, contact])
+
+
 def _solved(
-    world: World, motion: _Motion, contacts: Contacts, latents: Latents, settings: StepSettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Velocities that move the bodies, velocities that they are left with, and which bodies a contact pushed."""
+    world: World,
+    motion: _Motion,
+    contacts: Contacts,
+    known: tuple[Tensor, Tensor],
+    latents: Latents,
+    settings: StepSettings,
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Velocities that move the bodies, those that they are left with, which of them a contact pushed, and memory."""
     import torch
 
     nothing = torch.zeros_like(motion.awake)
+    mean = 0.5 * (motion.twist + motion.free)
     if contacts.gap.shape[1] == 0:
-        return 0.5 * (motion.twist + motion.free), motion.free, nothing
+        return mean, motion.free, nothing, _forgotten(known, motion, world, settings)
     a, b = contacts.body_a.long(), contacts.body_b.long()
     mu = latents.friction.to(motion.free)
     friction = (mu.gather(1, a) * mu.gather(1, b)).sqrt()
@@ -194,24 +271,64 @@ def _solved(
     before = relative_velocity(contacts, motion.inertia, motion.twist)
     rows = contact_rows(contacts, motion.inertia, velocity, friction, restitution, world.dt, settings.contact)
     landing = landing_targets(contacts.gap, world.dt, settings.contact)
-    rebound = rebound_targets(
-        contacts.gap,
-        (before * contacts.normal).sum(-1),
-        (velocity * contacts.normal).sum(-1),
-        restitution,
-        world.dt,
-        settings.contact,
-    )
+    start, approach = (before * contacts.normal).sum(-1), (velocity * contacts.normal).sum(-1)
+    rebound = rebound_targets(contacts.gap, start, approach, restitution, world.dt, settings.contact)
+    impact = is_impact(contacts.gap, start, approach, world.dt, settings.contact)
+    guess = _first_guess(rows, contacts, known, impact, settings, world)
     pushed = nothing
     twists: list[Tensor] = []
-    for targets, start in ((landing, 0.5 * (motion.twist + motion.free)), (rebound, motion.free)):
-        twist, impulses = solve_rows(with_normal_targets(rows, targets), start, settings.sweeps)
+    impulses = guess
+    for targets, begin, share in ((landing, mean, 0.5), (rebound, motion.free, 1.0)):
+        twist, impulses = solve_rows(with_normal_targets(rows, targets), begin, settings.sweeps, share * guess)
         twists.append(twist)
         presses = (impulses.reshape(*targets.shape, 3)[..., 0] > 0) & contacts.used
         counts = torch.zeros_like(motion.still)
         counts = counts.scatter_add(1, a, presses.int()).scatter_add(1, b, presses.int())
         pushed = pushed | (counts > 0)
-    return twists[0], twists[1], pushed
+    twists[1] = _without_gain(world, motion, rows, rebound, impact, twists, settings, latents, guess)
+    return twists[0], twists[1], pushed, _remembered(contacts, rows, impulses, _forgotten(known, motion, world, settings))
+
+
+def _without_gain(
+    world: World,
+    motion: _Motion,
+    rows: Rows,
+    rebound: Tensor,
+    impact: Tensor,
+    twists: list[Tensor],
+    settings: StepSettings,
+    latents: Latents,
+    guess: Tensor,
+) -> Tensor:
+    """Velocities of rebound, mixed with those of the inelastic solution in worlds that would gain energy by them.
+
+    Newton's law of restitution makes energy where several contacts with friction act at once.
+    """
+    import torch
+
+    arrays = world_arrays(world)
+    inertia = motion.inertia
+
+    def work(a: Tensor, b: Tensor) -> Tensor:
+        mass = torch.as_tensor(arrays.mass).to(a) * latents.mass_scale.to(a)
+        spin = (a[..., 3:] * (inertia.inertia @ b[..., 3:, None])[..., 0]).sum(-1)
+        return (((a[..., :3] * b[..., :3]).sum(-1) * mass + spin) * motion.awake).sum(-1)
+
+    landing, bounced = twists
+    size = 0.5 * work(bounced, bounced)
+    allowed = 0.5 * work(motion.twist, motion.twist) + work(motion.free - motion.twist, landing)
+    driven = ((motion.twist != 0).any(-1) & torch.as_tensor(arrays.motion == KINEMATIC)).any(-1)
+    bounces = (impact & (rebound > 0)).any(-1) & ~driven
+    gains = bounces & (size - allowed > 1e-6 * size)
+    if not bool(gains.any()):
+        return bounced
+    flat, _ = solve_rows(with_normal_targets(rows, rebound.clamp_max(0.0)), motion.free, settings.sweeps, guess)
+    change = bounced - flat
+    square, slope, rest = 0.5 * work(change, change), work(flat, change), 0.5 * work(flat, flat) - allowed
+    root = (slope * slope - 4 * square * rest).clamp_min(1e-30).sqrt()
+    share = torch.where((rest < 0) & (square > 0), (root - slope) / (2 * square.clamp_min(1e-30)), 0.0).clamp(0, 1)
+    share = torch.where(gains, share, torch.ones_like(share))[:, None, None]
+    return flat + change * share
 
 
 def _moved(

@@ -145,7 +145,8 @@ def toss_body(
     corners = np.unique(vertices.round(9), axis=0) if points is None else np.asarray(points, dtype=np.float64)
     extents = np.ptp(vertices, axis=0)
     width = float(np.prod(extents) ** (1 / 3))
-    return TossBody(corners, _inward(vertices, np.asarray(mesh.faces), corners), mass, solid.com, tensor, width)
+    com = np.where(np.abs(solid.com) < 1e-9 * width, 0.0, solid.com)  # Rounding is no offset.
+    return TossBody(corners, _inward(vertices, np.asarray(mesh.faces), corners), mass, com, tensor, width)
 
 
 def _inward(vertices: Array, faces: NDArray[np.integer], points: Array) -> Array:
@@ -232,9 +233,10 @@ def toss_step(
     moved = learned_step(step, poses, free, inertia, contacts, surface)
     after = moved.twist[:, 0]
     pose = moved.T_world_body[:, 0]
-    arm = rotation_from_wxyz(pose[:, 3:]) @ (pose.new_tensor(body.com) * constants.size)
-    origin = after[:, :3] - torch.linalg.cross(after[:, 3:], arm)
-    return pose, torch.cat([origin, after[:, 3:]], dim=-1), moved if shape[1] else None
+    if body.com.any():
+        arm = rotation_from_wxyz(pose[:, 3:]) @ (pose.new_tensor(body.com) * constants.size)
+        after = torch.cat([after[:, :3] - torch.linalg.cross(after[:, 3:], arm), after[:, 3:]], dim=-1)
+    return pose, after, moved if shape[1] else None
 
 
 def _inertia(body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor, arm: Tensor) -> Inertia:

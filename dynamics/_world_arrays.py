@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dynamics._body import Body
     from dynamics._world import World
 
-__all__ = ["BOX", "DYNAMIC", "GRID", "KINEMATIC", "PLANE", "SPHERE", "STATIC", "WorldArrays", "world_arrays"]
+__all__ = ["BOX", "DYNAMIC", "GRID", "KINEMATIC", "PLANE", "SPHERE", "STATIC", "WorldArrays", "directions", "world_arrays"]
 
 PLANE, BOX, SPHERE, GRID = range(4)
 STATIC, KINEMATIC, DYNAMIC = range(3)
@@ -90,6 +90,20 @@ def world_arrays(world: World) -> WorldArrays:
     if world not in _KEPT:
         _KEPT[world] = _made(world)
     return _KEPT[world]
+
+
+def directions(arrays: WorldArrays, most: int) -> list[tuple[int, int, int]]:
+    """Source, target and the most contacts of each look-up, in the order of the pairs.
+
+    A ball looks itself up in others with its one point, exactly; two balls do so once.
+    """
+    found: list[tuple[int, int, int]] = []
+    for a, b in arrays.pairs.tolist():
+        for source, target in ((a, b), (b, a)):
+            once = arrays.kind[source] == SPHERE and source < target
+            room = min(int(arrays.count[source]), most) if arrays.kind[target] != SPHERE or once else 0
+            found.append((source, target, room))
+    return found
 
 
 def _made(world: World) -> WorldArrays:

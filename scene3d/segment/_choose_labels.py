@@ -31,6 +31,8 @@ __all__ = ["Chosen", "choose_labels"]
 
 LONGEST_SIDE = 800
 """Largest size of label maps [px]; masks are cut at their own pixels, so smaller ones would blur outlines."""
+SHAPE_SIDE = 480
+"""Size at which labels that were found by shape are rendered [px]."""
 MOST_VIEWS = 40
 """Label maps that vote; more tell little more."""
 
@@ -93,6 +95,8 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
         labels = _with_points(scene, splats, labels, points, surface, supports, request)
         method = f"{method} and points" if method else "points"
     assert labels is not None
+    if not instances.names and request.sam2 is None:
+        splats, labels = _cut(scene, labels, supports)
     notes = _photos_gone(scene, request) if not photos else ()
     return Chosen(splats, _finished(labels, supports, trouble, notes), method)
 
@@ -123,7 +127,8 @@ def _photos_gone(scene: Scene, request: SegmentRequest) -> tuple[str, ...]:
 
 def _cut_out(photos: tuple[View, ...]) -> bool:
     """Whether masks made all but one thing transparent, so that the whole scene is that thing."""
-    return bool(photos) and all(photo.mask is not None and photo.mask_mode == "alpha" for photo in photos)
+    # Transparent pixels of a photo count as well, so there need not be files of masks.
+    return bool(photos) and all(photo.mask_mode == "alpha" for photo in photos)
 
 
 def _all_one(scene: Scene) -> Labels:
@@ -220,6 +225,18 @@ def _of_shape(
         if not clicked:
             raise
         return None
+
+
+def _cut(scene: Scene, labels: Labels, supports: tuple[SupportPlane, ...]) -> tuple[Gaussians, Labels]:
+    """Splats cut where the outlines of their own labels run through them: rendered labels taken for masks."""
+    from scene3d.segment._from_masks import lift_masks
+    from scene3d.segment._surface_points import spread_views
+    from scene3d.segment._vote import label_image
+
+    cameras = [scene.cameras[index].fitted(SHAPE_SIDE) for index in spread_views(len(scene.cameras))]
+    maps = [label_image(scene.splats, labels.of_splat, camera, len(labels.names) + 1) for camera in cameras]
+    splats, cut = lift_masks(scene.splats, cameras, maps, labels.names, supports=supports)
+    return splats, replace(cut, confidence=labels.confidence, named=labels.named, notes=labels.notes)
 
 
 def _with_points(

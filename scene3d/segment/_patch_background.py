@@ -1,7 +1,8 @@
 """The background as it is to be once objects can be moved: holes under them patched, and nothing else changed.
 
 `fill_hole` proposes a patch for each object. It counts only if the picture without the object stays what it was beside
-the object: a patch that shows there is tried again without its changes of the rim, and dropped if that shows as well.
+the object, and the picture with it what it was everywhere (where photos were few, a support lies above what was fitted
+and would cover it). A patch that shows is tried again without its changes of the rim, and dropped if that shows too.
 """
 
 from __future__ import annotations
@@ -82,20 +83,25 @@ def patched_background(
         patch = fill_hole(background, views, own, support, others=np.concatenate(others) if others else None)
         if not len(patch.splats):
             continue
-        others_splats = splats[(of_splat > 0) & (of_splat != index + 1)]
-        background, fill = _accepted(background, patch, [*fills, others_splats], views, index)
+        rest = [*fills, splats[(of_splat > 0) & (of_splat != index + 1)]]
+        background, fill = _accepted(background, patch, rest, splats[of_splat == index + 1], views, index)
         fills += [fill] if len(fill) else []
     return Patched(background, Gaussians.cat(fills) if fills else background[:0])
 
 
 def _accepted(
-    background: Gaussians, patch: HoleFill, others: Sequence[Gaussians], views: Sequence[Observation], index: int
+    background: Gaussians,
+    patch: HoleFill,
+    rest: Sequence[Gaussians],
+    own: Gaussians,
+    views: Sequence[Observation],
+    index: int,
 ) -> tuple[Gaussians, Gaussians]:
     """The background and the fill after the strongest form of a patch that does not show beside its object."""
     kept = ~patch.hidden
     settled = _with_rim(background, patch)[kept]
     for changed in (settled, background[kept], background):
-        if not _shows(changed, patch.splats, others, views, index):
+        if not _shows([changed, patch.splats, *rest], own, views, index):
             return changed, patch.splats
     return background, patch.splats[:0]
 
@@ -106,29 +112,29 @@ def _with_rim(background: Gaussians, patch: HoleFill) -> Gaussians:
     return replace(background, sh0=sh0, opacities=opacities)
 
 
-def _shows(
-    background: Gaussians, fill: Gaussians, others: Sequence[Gaussians], views: Sequence[Observation], index: int
-) -> bool:
-    """Whether the picture without the object differs beside it from the one with it."""
+def _shows(without: Sequence[Gaussians], own: Gaussians, views: Sequence[Observation], index: int) -> bool:
+    """Whether the picture changed: beside the object without it, or anywhere around it with it in place."""
     import torch
 
     from scene3d._gaussians import Gaussians
     from scene3d.render import render
 
-    without = Gaussians.cat([background, fill, *others])
+    lifted, standing = Gaussians.cat(without), Gaussians.cat([*without, own])
     showing = [view for view in views if (view.features[..., index] > 0.5).sum() > 25]
-    error, count = 0.0, 0
+    error, count = np.zeros(2), np.zeros(2)
     for view in showing[:: max(1, len(showing) // CHECKED)][:CHECKED]:
-        with torch.no_grad():
-            rgb = render(without, view.camera).rgb.numpy()
-        mask = _beside(view, index)
-        error += float((((rgb - view.rgb) ** 2).mean(axis=-1) * mask).sum())
-        count += int(mask.sum())
-    return count > 0 and error / count > VISIBLE
+        frame = _frame(view, index)
+        for case, splats in enumerate((lifted, standing)):
+            mask = frame & (view.features[..., index] < CLEAR) if case == 0 else frame
+            with torch.no_grad():
+                rgb = render(splats, view.camera).rgb.numpy()
+            error[case] += float((((rgb - view.rgb) ** 2).mean(axis=-1) * mask).sum())
+            count[case] += int(mask.sum())
+    return bool((error > VISIBLE * count).any())
 
 
-def _beside(view: Observation, index: int) -> np.ndarray:
-    """Pixels around an object that show nothing of it, shape (H, W)."""
+def _frame(view: Observation, index: int) -> np.ndarray:
+    """Pixels of an object and around it, shape (H, W)."""
     share = view.features[..., index]
     rows, columns = np.nonzero(share > 0.5)
     height, width = share.shape
@@ -137,4 +143,4 @@ def _beside(view: Observation, index: int) -> np.ndarray:
     top, bottom = int(max(rows.min() - y, 0)), int(min(rows.max() + y, height))
     left, right = int(max(columns.min() - x, 0)), int(min(columns.max() + x, width))
     frame[top:bottom, left:right] = True
-    return frame & (share < CLEAR)
+    return frame

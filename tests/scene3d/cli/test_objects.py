@@ -32,7 +32,10 @@ def test_info_shows_a_table(command: Command, folder: Path) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     lines = [line.split() for line in outcome.out.splitlines() if "Wooden" in line or "rope" in line]
     # 0.1 x 0.06 x 0.04 m, its long side upright. 0.144 kg, nine tenths of what it may be within exp(1.645 * 0.1).
-    assert " ".join(lines[0]) == "Wooden block! rigid 6.0 x 4.0 x 10.0 cm 140 g (120 to 170 g) wood 40 0.90 mass, underside"
+    assert (
+        " ".join(lines[0])
+        == "Wooden block! rigid 6.0 x 4.0 x 10.0 cm 140 g (120 to 170 g) wood 40 0.90 mass, underside"
+    )
     assert lines[1][:3] == ["blue", "rope", "deformable"]
     assert "90 g" in " ".join(lines[1])
 

@@ -12,7 +12,7 @@ from scene3d._support import SupportPlane
 from scene3d.render import render
 from scene3d.segment._fill_hole import fill_hole
 from scene3d.segment._observations import observe
-from scene3d.segment._patch_background import VISIBLE, _accepted, _shows, patched_background
+from scene3d.segment._patch_background import _accepted, _shows, patched_background
 
 from .made_up_desk import around, block, board, counts, splats
 
@@ -62,11 +62,14 @@ def test_a_patch_that_shows_beside_the_object_is_dropped() -> None:
     views = [observe(desk, camera, features=one_hot) for camera in VIEWS]
     background = desk[label == 0]
     patch = fill_hole(background, views, desk.means[label == 1].double().numpy(), TABLE)
-    assert not _shows(background, patch.splats, [], views, 0)
+    own = desk[label == 1]
+    assert not _shows([background, patch.splats], own, views, 0)
     loud = replace(patch.splats, means=patch.splats.means + torch.tensor([0.06, 0.0, 0.002]))
     loud = replace(loud, sh0=torch.full_like(loud.sh0, 1.7))
-    assert _shows(background, loud, [], views, 0)
-    changed, fill = _accepted(background, replace(patch, splats=loud), [], views, 0)
+    assert _shows([background, loud], own, views, 0)
+    changed, fill = _accepted(background, replace(patch, splats=loud), [], own, views, 0)
     assert len(fill) == 0
     assert torch.equal(changed.means, background.means)
-    assert VISIBLE < 1e-3
+    # Over the object it would only be seen while the object is there.
+    covering = replace(patch.splats, means=patch.splats.means + torch.tensor([0.0, 0.0, 0.09]))
+    assert _shows([background, covering], own, views, 0)
