@@ -42,7 +42,9 @@ def check_action(world: World, batch: int, steps: int, every: int, action: Actio
         if part is None:
             continue
         if part.ndim < 2 or part.shape[1] < steps:
-            raise UsageError(f"An action has {name} of shape {tuple(part.shape)}; {steps} steps need (B, T >= {steps}).")
+            raise UsageError(
+                f"An action has {name} of shape {tuple(part.shape)}; {steps} steps need (B, T >= {steps})."
+            )
         _check(name, part, (batch, part.shape[1], *shape))
     if action.kinematic_target is not None:
         _check_quaternions("kinematic targets", action.kinematic_target)

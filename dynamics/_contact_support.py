@@ -1,3 +1,4 @@
+# pyright: basic
 """Where the contact network has been trained: outside, its gate closes and physics alone speaks.
 
 The distance of a contact's features to the closest of some hundred training contacts, in units of the features' spread,

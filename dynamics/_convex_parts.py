@@ -25,13 +25,13 @@ MOST_VERTICES = 64
 """Of each part: what PhysX takes."""
 HULL_GAP = 1e-4
 """Vertices of a hull that reach out less than this share of the diagonal are left out."""
-MOST_FACES = 1500
+MOST_FACES = 800
 """Finer meshes are simplified to this many triangles."""
 HULL_SAMPLES = 2000
 RESOLUTION = 1000
 """Surface samples that CoACD measures concavity with."""
-ITERATIONS = 60
-"""Of CoACD's tree search at each cut."""
+ITERATIONS, NODES, DEPTH = 20, 10, 2
+"""Of CoACD's tree search at each cut: plans ahead are barely better than the next cut but one, and many times slower."""
 
 
 def convex_parts(
@@ -61,15 +61,19 @@ def convex_parts(
     hull = _hull(mesh.vertices)
     if most_parts == 1 or _is_convex(mesh, volume, hull, threshold):
         return (hull,)
+    simple = _simplified(mesh)
     coacd: Any = import_module("coacd")
     coacd.set_log_level("off")
-    simple = _simplified(mesh)
     found = coacd.run_coacd(
         coacd.Mesh(simple.vertices, simple.faces),
         threshold=threshold,
         max_convex_hull=most_parts,
+        # The mesh is closed already; what touches itself would come back with far more triangles than went in.
+        preprocess_mode="off",
         resolution=RESOLUTION,
         mcts_iterations=ITERATIONS,
+        mcts_nodes=NODES,
+        mcts_max_depth=DEPTH,
         max_ch_vertex=MOST_VERTICES,
         seed=seed,
     )
@@ -98,9 +102,10 @@ def _is_convex(mesh: TriangleMesh, volume: float, hull: TriangleMesh, threshold:
 
 def _simplified(mesh: TriangleMesh) -> TriangleMesh:
     """The mesh with fewer triangles [Garland and Heckbert 1997], unless that tears it."""
+    # Open3D must be imported before CoACD, whichever mesh comes: afterwards its bindings fail to load.
+    o3d: Any = import_module("open3d")
     if len(mesh.faces) <= MOST_FACES:
         return mesh
-    o3d: Any = import_module("open3d")
     fine = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces)
     ).remove_duplicated_vertices()

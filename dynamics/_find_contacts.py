@@ -165,7 +165,9 @@ def _packed(found: list[tuple[Tensor, ...]], like: Tensor) -> Contacts:
         vectors = like.new_zeros(batch, 0, 3)
         gap = like.new_zeros(batch, 0)
         return Contacts(none.sum(1, dtype=torch.int32), none, none, vectors, vectors, gap, none, none)
-    used, point, normal, gap, source_point, sides, place = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+    used, point, normal, gap, source_point, sides, place = (
+        torch.cat(parts, dim=1) for parts in zip(*found, strict=True)
+    )
     count = used.sum(1, dtype=torch.int32)
     order = torch.sort((~used).int(), dim=1, stable=True).indices[:, : int(count.max())]
     wide = order[..., None].expand(-1, -1, 3)

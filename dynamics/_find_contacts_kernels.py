@@ -1,3 +1,5 @@
+# pyright: basic
+# ruff: noqa: RUF046 - int(0) makes a variable of Warp, a literal a constant.
 """Contacts inside a kernel: shapes as flat arrays, signed distances, and the closest points of each pair of bodies.
 
 `dynamics._find_contacts` and `dynamics._shape_distance` are the twins, and say what is looked for. Everything here
@@ -7,7 +9,9 @@ are imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
-__all__ = ["Scratch", "Shapes", "capacity", "is_near", "look_up", "remembered"]
+from dynamics._memory_kernels import Constants, Scratch, Shapes
+
+__all__ = ["find", "is_near"]
 
 wp.config.log_level = wp.LOG_ERROR
 wp.init()
@@ -17,82 +21,6 @@ PLANE, BOX, SPHERE, GRID = (wp.constant(i) for i in range(4))
 TIE = wp.constant(0.00025)
 NEAR_EDGE_BINS = wp.constant(4.0)
 RIDGE = wp.constant(0.8)
-
-
-@wp.struct
-class Shapes:
-    kind: wp.array(dtype=wp.int32)
-    motion: wp.array(dtype=wp.int32)
-    middle: wp.array(dtype=wp.vec3)
-    half: wp.array(dtype=wp.vec3)
-    bound: wp.array(dtype=wp.float32)
-    near_edge: wp.array(dtype=wp.float32)
-    radius: wp.array(dtype=wp.float32)
-    points: wp.array(dtype=wp.vec3)
-    first: wp.array(dtype=wp.int32)
-    count: wp.array(dtype=wp.int32)
-    hull_first: wp.array(dtype=wp.int32)
-    hull_count: wp.array(dtype=wp.int32)
-    values: wp.array(dtype=wp.float32)
-    grid_first: wp.array(dtype=wp.int32)
-    grid_shape: wp.array(dtype=wp.vec3i)
-    grid_origin: wp.array(dtype=wp.vec3)
-    grid_spacing: wp.array(dtype=wp.float32)
-    pairs: wp.array(dtype=wp.vec2i)
-    inertia: wp.array(dtype=wp.mat33)
-    inverse_inertia: wp.array(dtype=wp.mat33)
-    round: wp.array(dtype=wp.int32)
-
-
-@wp.struct
-class Scratch:
-    """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal.
-
-    Last what contacts gave in the step before, by direction of a pair.
-    """
-
-    p: wp.array2d(dtype=wp.vec3)
-    q: wp.array2d(dtype=wp.quat)
-    R: wp.array2d(dtype=wp.mat33)
-    com: wp.array2d(dtype=wp.vec3)
-    vel: wp.array2d(dtype=wp.vec3)
-    turn: wp.array2d(dtype=wp.vec3)
-    free_vel: wp.array2d(dtype=wp.vec3)
-    free_turn: wp.array2d(dtype=wp.vec3)
-    start_vel: wp.array2d(dtype=wp.vec3)
-    start_turn: wp.array2d(dtype=wp.vec3)
-    land_vel: wp.array2d(dtype=wp.vec3)
-    land_turn: wp.array2d(dtype=wp.vec3)
-    bounce_vel: wp.array2d(dtype=wp.vec3)
-    bounce_turn: wp.array2d(dtype=wp.vec3)
-    inverse_mass: wp.array2d(dtype=wp.float32)
-    inverse_inertia: wp.array2d(dtype=wp.mat33)
-    still: wp.array2d(dtype=wp.int32)
-    asleep: wp.array2d(dtype=wp.int32)
-    lively: wp.array2d(dtype=wp.int32)
-    pushed: wp.array2d(dtype=wp.int32)
-    near: wp.array2d(dtype=wp.int32)
-    a: wp.array2d(dtype=wp.int32)
-    b: wp.array2d(dtype=wp.int32)
-    point: wp.array2d(dtype=wp.vec3)
-    normal: wp.array2d(dtype=wp.vec3)
-    gap: wp.array2d(dtype=wp.float32)
-    rank: wp.array2d(dtype=wp.float32)
-    key: wp.array2d(dtype=wp.int32)
-    place: wp.array2d(dtype=wp.int32)
-    warm: wp.array2d(dtype=wp.vec3)
-    landing: wp.array2d(dtype=wp.float32)
-    rebound: wp.array2d(dtype=wp.float32)
-    mu: wp.array2d(dtype=wp.float32)
-    axis: wp.array2d(dtype=wp.vec3)
-    arm_a: wp.array2d(dtype=wp.vec3)
-    arm_b: wp.array2d(dtype=wp.vec3)
-    turn_a: wp.array2d(dtype=wp.vec3)
-    turn_b: wp.array2d(dtype=wp.vec3)
-    diagonal: wp.array2d(dtype=wp.float32)
-    impulse: wp.array2d(dtype=wp.float32)
-    known_key: wp.array2d(dtype=wp.int32)
-    known_impulse: wp.array2d(dtype=wp.vec3)
 
 
 @wp.func
@@ -335,3 +263,24 @@ def look_up(
         s.a[slot, start + j] = source
         s.b[slot, start + j] = target
     return kept
+
+
+@wp.func
+def find(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32):
+    """All contacts of the world; their number."""
+    n = int(0)
+    base = int(0)
+    for k in range(shapes.pairs.shape[0]):
+        movable = s.inverse_mass[slot, shapes.pairs[k][0]] + s.inverse_mass[slot, shapes.pairs[k][1]] > 0.0
+        for direction in range(2):
+            source = shapes.pairs[k][direction]
+            target = shapes.pairs[k][1 - direction]
+            room = capacity(shapes, source, target, c.per_direction)
+            kept = int(0)
+            if room > 0 and movable and s.near[slot, k] == 1:
+                kept = look_up(shapes, s, slot, source, target, n, c.per_direction, c.margin, c.dt)
+            if movable:
+                remembered(s, slot, n, kept, base, room)
+            n += kept
+            base += room
+    return n

@@ -1,3 +1,4 @@
+# pyright: basic
 """One step of contact dynamics with the contact network inside: velocities and poses before -> after.
 
 1. Gravity acts; the contacts of the step are given, found from poses and these velocities.

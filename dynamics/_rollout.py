@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from dynamics._check_action import check_action, check_state
+from dynamics._contact_memory import contact_memory
 from dynamics._state import Latents, Rollout, State
-from dynamics._step import StepSettings, contact_memory
+from dynamics._step import StepSettings
 from dynamics._world_arrays import WorldArrays, directions, world_arrays
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def rollout(
         "overlap": torch.zeros(batch, times, device=device),
     }
     out["pose"][:, 0], out["twist"][:, 0], out["still"][:, 0] = poses.detach(), state.twist.detach(), state.still
-    out["contact_point"], out["contact_impulse"] = (part.clone() for part in contact_memory(world, state, settings))
+    known = contact_memory(world, state, settings.contact.per_direction)
+    out["contact_point"], out["contact_impulse"] = known[0].clone(), known[1].detach().float().clone()
     if batch and bodies and steps:
         _launch(world, steps, every, settings, _inputs(world, action, latents, device), out, threads)
 
@@ -147,7 +149,8 @@ def _launch(
     import torch
     import warp as wp
 
-    from dynamics import _rollout_kernels as kernels
+    from dynamics import _memory_kernels as kernels
+    from dynamics._rollout_kernels import roll
 
     tensor = out["pose"]
     device, batch = str(tensor.device), len(tensor)
@@ -169,12 +172,12 @@ def _launch(
         constants = _constants(kernels, world, steps, every, settings, given)
         constants.first_world, constants.slot_stride = edges[k], 0 if on_cpu else 1
         inputs_of = [shapes, scratch, constants, inputs, outputs, k if on_cpu else 0]
-        wp.launch(kernels.roll, dim=edges[k + 1] - edges[k], inputs=inputs_of, device=device)
+        wp.launch(roll, dim=edges[k + 1] - edges[k], inputs=inputs_of, device=device)
 
     if shares == 1:
         share(0)
         return
-    wp.load_module(kernels.__name__, device=device)
+    wp.load_module(roll.module, device=device)
     with ThreadPoolExecutor(shares) as pool:
         list(pool.map(share, range(shares)))
 
@@ -201,7 +204,7 @@ def _shapes(arrays: WorldArrays, device: str) -> Any:
     import numpy as np
     import warp as wp
 
-    from dynamics import _find_contacts_kernels as kernels
+    from dynamics import _memory_kernels as kernels
 
     kept = _SHAPES.setdefault(arrays, {})
     if device not in kept:
@@ -219,7 +222,7 @@ def _scratch(arrays: WorldArrays, settings: StepSettings, slots: int, device: st
     """Scratch memory; as many contacts as there can be."""
     import warp as wp
 
-    from dynamics import _find_contacts_kernels as kernels
+    from dynamics import _memory_kernels as kernels
 
     bodies, pairs = len(arrays.kind), max(len(arrays.pairs), 1)
     contacts = max(sum(room for _, _, room in directions(arrays, settings.contact.per_direction)), 1)

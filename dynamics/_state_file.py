@@ -54,7 +54,9 @@ def load_tensors(kind: type[T], path: Path | str) -> T:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive.items())
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileFormatError(f"{path} cannot be read as a {name} ({error}); give an npz that was saved as one.") from error
+        raise FileFormatError(
+            f"{path} cannot be read as a {name} ({error}); give an npz that was saved as one."
+        ) from error
     return _built(kind, arrays, "", str(path))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dynamics._contact_memory import contact_memory, first_guess, forgotten, remembered
 from dynamics._contact_rows import (
     ContactSettings,
     contact_rows,
@@ -26,25 +27,24 @@ from dynamics._contact_rows import (
     relative_velocity,
     with_normal_targets,
 )
-from dynamics._find_contacts import find_contacts, near_pairs
-from dynamics._inertia import inertia_at
-from dynamics._integrate import midway_turn, moved_poses, turn_between, turned_by
+from dynamics._find_contacts import find_contacts
+from dynamics._free_motion import free_motion
+from dynamics._integrate import midway_turn, moved_poses, turned_by
+from dynamics._keep_energy import keep_energy
 from dynamics._solve import solve_rows
 from dynamics._state import Latents, State
-from dynamics._world_arrays import DYNAMIC, KINEMATIC, directions, world_arrays
-from dynamics.poses import transform_points
+from dynamics._world_arrays import KINEMATIC, world_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dynamics._contacts import Contacts
-    from dynamics._inertia import Inertia
+    from dynamics._free_motion import FreeMotion
     from dynamics._rows import Rows
     from dynamics._state import Action
     from dynamics._world import World
-    from dynamics._world_arrays import WorldArrays
 
-__all__ = ["StepSettings", "contact_memory", "step_torch"]
+__all__ = ["StepSettings", "step_torch"]
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,19 @@ class StepSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Motion:
-    """What happens to bodies before contacts."""
+class _Problem:
+    """C contacts as the solver sees them."""
 
-    twist: Tensor
-    """Velocities at the start of the step; those of kinematic bodies take them to their targets, (B, nb, 6)."""
-    free: Tensor
-    """Velocities at its end without contacts, (B, nb, 6)."""
-    acceleration: Tensor
-    """Of the centres of mass of dynamic bodies [m/s^2], (B, nb, 3)."""
-    still: Tensor
-    """As in `State`, 0 for bodies that were woken, (B, nb)."""
-    awake: Tensor
-    """Dynamic bodies that do not sleep, bool, (B, nb)."""
-    inertia: Inertia
-    """That of sleeping bodies is infinite."""
+    rows: Rows
+    """Three rows each."""
+    landing: Tensor
+    """Normal velocities with which bodies move, (B, C)."""
+    rebound: Tensor
+    """Normal velocities that they are left with, (B, C)."""
+    bounces: Tensor
+    """Which contacts are impacts with rebound, bool, (B, C)."""
+    guess: Tensor
+    """Impulses to start from, (B, 3 C)."""
 
 
 def step_torch(
@@ -100,265 +98,133 @@ def step_torch(
         settings: How steps are computed.
         index: Which step of the action.
     """
+    import torch
+
     settings = StepSettings() if settings is None else settings
     latents = Latents.median(world, len(state)) if latents is None else latents
-    arrays = world_arrays(world)
-    motion = _before_contact(world, arrays, state, action, latents, settings, index)
+    near = settings.contact
+    motion = free_motion(world, state, action, latents, index, near.margin, settings.sleep_after)
     contacts = find_contacts(
         world,
         state.T_world_body,
         motion.inertia.com,
         motion.free,
         world.dt,
-        margin=settings.contact.margin,
-        per_direction=settings.contact.per_direction,
+        margin=near.margin,
+        per_direction=near.per_direction,
         awake=motion.awake,
     )
-    known = contact_memory(world, state, settings)
-    landing, rebound, pushed, memory = _solved(world, motion, contacts, known, latents, settings)
-    moved = _moved(world, arrays, state, action, index, settings, motion, landing, rebound, pushed)
-    return replace(moved, contact_point=memory[0], contact_impulse=memory[1])
-
-
-def _before_contact(
-    world: World,
-    arrays: WorldArrays,
-    state: State,
-    action: Action | None,
-    latents: Latents,
-    settings: StepSettings,
-    index: int,
-) -> _Motion:
-    import torch
-
-    poses = state.T_world_body
-    dynamic = torch.as_tensor(arrays.motion == DYNAMIC)
-    inertia = inertia_at(world, latents, poses)
-    acceleration = poses.new_tensor(world.gravity).expand(*poses.shape[:2], 3)
-    turning = torch.zeros_like(acceleration)
-    pulled = torch.zeros_like(dynamic)
-    if action is not None and action.wrench is not None:
-        wrench = action.wrench[:, index].to(poses)
-        acceleration = acceleration + wrench[..., :3] * inertia.inverse_mass[..., None]
-        turning = (inertia.inverse_inertia @ wrench[..., 3:, None])[..., 0]
-        pulled = (wrench != 0).any(-1)
-    acceleration = acceleration * dynamic[:, None]
-    twist = torch.where(dynamic[:, None], state.twist, _kinematic_twist(arrays, state, action, inertia, index, world))
-    free = twist + world.dt * torch.cat([acceleration, turning], dim=-1)
-    asleep = dynamic & (state.still >= settings.sleep_after) & ~pulled
-    lively = (dynamic & (state.still == 0)) | (~dynamic & (twist != 0).any(-1))
-    near = near_pairs(arrays, poses, inertia.com, free, world.dt, settings.contact.margin)
-    woken = torch.zeros_like(asleep)
-    for _ in range(len(arrays.kind)):
-        for pair, (a, b) in enumerate(arrays.pairs.tolist()):
-            woken = woken.clone()
-            woken[:, a] |= asleep[:, a] & near[:, pair] & lively[:, b]
-            woken[:, b] |= asleep[:, b] & near[:, pair] & lively[:, a]
-        lively = lively | woken
-    asleep = asleep & ~woken
-    awake = dynamic & ~asleep
-    gate = awake.to(poses)
-    inertia = replace(
-        inertia,
-        inverse_mass=inertia.inverse_mass * gate,
-        inverse_inertia=inertia.inverse_inertia * gate[..., None, None],
+    known = contact_memory(world, state, near.per_direction)
+    left = forgotten(known, motion.awake, world, near.per_direction)
+    mean = 0.5 * (motion.twist + motion.free)
+    if contacts.gap.shape[1] == 0:
+        poses = _moved(world, state, action, index, motion, mean)
+        return _after(world, state, motion, poses, motion.free, torch.zeros_like(motion.awake), left, settings)
+    problem = _problem(world, motion, contacts, known, latents, settings)
+    landing, light = solve_rows(
+        with_normal_targets(problem.rows, problem.landing), mean, settings.sweeps, 0.5 * problem.guess
     )
-    keep = (~asleep).to(poses)[..., None]
-    still = torch.where(woken, torch.zeros_like(state.still), state.still)
-    return _Motion(twist * keep, free * keep, acceleration, still, awake, inertia)
+    poses = _moved(world, state, action, index, motion, landing)
+    rows = with_normal_targets(problem.rows, problem.rebound)
+    rebound, impulses = solve_rows(rows, motion.free, settings.sweeps, problem.guess)
+    gains = keep_energy(world, latents, motion, landing, rebound, poses[..., 3:], problem.bounces)
+    if gains is not None:
+        flat = with_normal_targets(problem.rows, problem.rebound.clamp_max(0.0))
+        rebound = gains(solve_rows(flat, motion.free, settings.sweeps, problem.guess)[0])
+    pushed = _pushed(contacts, light, motion) | _pushed(contacts, impulses, motion)
+    memory = remembered(contacts, rows, impulses, left)
+    return _after(world, state, motion, poses, rebound, pushed, memory, settings)
 
 
-def _kinematic_twist(
-    arrays: WorldArrays, state: State, action: Action | None, inertia: Inertia, index: int, world: World
-) -> Tensor:
-    import torch
-
-    if action is None or action.kinematic_target is None:
-        return torch.zeros_like(state.twist)
-    target = action.kinematic_target[:, index].to(state.T_world_body)
-    com = transform_points(target, torch.as_tensor(arrays.com).to(target))
-    velocity = torch.cat([com - inertia.com, turn_between(state.T_world_body[..., 3:], target[..., 3:])], dim=-1)
-    return velocity / world.dt * torch.as_tensor(arrays.motion == KINEMATIC)[:, None]
-
-
-def contact_memory(world: World, state: State, settings: StepSettings) -> tuple[Tensor, Tensor]:
-    """Points (B, M) and impulses (B, M, 3) that a state remembers of its contacts; none if it is from elsewhere."""
-    import torch
-
-    length = sum(room for _, _, room in directions(world_arrays(world), settings.contact.per_direction))
-    point, impulse = state.contact_point, state.contact_impulse
-    if point is None or impulse is None or point.shape[1] != length:
-        poses = state.T_world_body
-        point = torch.full((len(state), length), -1, dtype=torch.int32, device=poses.device)
-        return point, poses.new_zeros(len(state), length, 3)
-    return point, impulse
-
-
-def _first_guess(
-    rows: Rows, contacts: Contacts, known: tuple[Tensor, Tensor], impact: Tensor, settings: StepSettings, world: World
-) -> Tensor:
-    """What the same points gave in the step before, turned into this step's frames and cone, shape (B, R)."""
-    import torch
-
-    point, impulse = known
-    assert contacts.place is not None and contacts.source_point is not None
-    rooms = directions(world_arrays(world), settings.contact.per_direction)
-    owner = torch.repeat_interleave(torch.arange(len(rooms)), torch.tensor([room for _, _, room in rooms]))
-    same = (owner[contacts.place.long()][..., None] == owner) & (contacts.source_point[..., None] == point[:, None])
-    same = same & (contacts.used & ~impact)[..., None]
-    vector = same.to(impulse) @ impulse
-    axes = rows.J[..., :3].reshape(*contacts.gap.shape, 3, 3)
-    given = (axes @ vector[..., None])[..., 0]
-    pressed = given[..., :1].clamp_min(0.0)
-    slip = given[..., 1:]
-    length = ((slip * slip).sum(-1, keepdim=True) + 1e-30).sqrt()
-    limit = rows.mu[:, ::3, None] * pressed
-    slip = slip * torch.where(length > limit, limit / length, torch.ones_like(length))
-    return torch.cat([pressed, slip], dim=-1).reshape(rows.target.shape)
-
-
-def _forgotten(
-    known: tuple[Tensor, Tensor], motion: _Motion, world: World, settings: StepSettings
-) -> tuple[Tensor, Tensor]:
-    """What is left of the memory without this step's contacts: pairs that sleep keep theirs."""
-    import torch
-
-    point, impulse = known
-    kept = [
-        (~(motion.awake[:, source] | motion.awake[:, target]))[:, None].expand(-1, room)
-        for source, target, room in directions(world_arrays(world), settings.contact.per_direction)
-    ]
-    keep = torch.cat(kept, dim=1) if kept else torch.zeros_like(point, dtype=torch.bool)
-    point = torch.where(keep, point, torch.full_like(point, -1))
-    return point, torch.where(keep[..., None], impulse, torch.zeros_like(impulse))
-
-
-def _remembered(
-    contacts: Contacts, rows: Rows, impulses: Tensor, left: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The memory after the step."""
-    assert contacts.place is not None and contacts.source_point is not None
-    point, impulse = left
-    axes = rows.J[..., :3].reshape(*contacts.gap.shape, 3, 3)
-    given = (impulses.reshape(*contacts.gap.shape, 3)[..., None] * axes).sum(-2)
-    worlds, contact = contacts.used.nonzero(as_tuple=True)
-    place = contacts.place[worlds, contact].long()
-    point = point.index_put((worlds, place), contacts.source_point[worlds, contact])
-    return point, impulse.index_put((worlds, place), given[worlds, contact])
-
-
-def _solved(
+def _problem(
     world: World,
-    motion: _Motion,
+    motion: FreeMotion,
     contacts: Contacts,
     known: tuple[Tensor, Tensor],
     latents: Latents,
     settings: StepSettings,
-) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Velocities that move the bodies, those that they are left with, which of them a contact pushed, and memory."""
+) -> _Problem:
     import torch
 
-    nothing = torch.zeros_like(motion.awake)
-    mean = 0.5 * (motion.twist + motion.free)
-    if contacts.gap.shape[1] == 0:
-        return mean, motion.free, nothing, _forgotten(known, motion, world, settings)
     a, b = contacts.body_a.long(), contacts.body_b.long()
     mu = latents.friction.to(motion.free)
     friction = (mu.gather(1, a) * mu.gather(1, b)).sqrt()
     e = latents.restitution.to(motion.free)
     restitution = torch.maximum(e.gather(1, a), e.gather(1, b))
     velocity = relative_velocity(contacts, motion.inertia, motion.free)
-    before = relative_velocity(contacts, motion.inertia, motion.twist)
+    approach = (velocity * contacts.normal).sum(-1)
+    before = (relative_velocity(contacts, motion.inertia, motion.twist) * contacts.normal).sum(-1)
     rows = contact_rows(contacts, motion.inertia, velocity, friction, restitution, world.dt, settings.contact)
-    landing = landing_targets(contacts.gap, world.dt, settings.contact)
-    start, approach = (before * contacts.normal).sum(-1), (velocity * contacts.normal).sum(-1)
-    rebound = rebound_targets(contacts.gap, start, approach, restitution, world.dt, settings.contact)
-    impact = is_impact(contacts.gap, start, approach, world.dt, settings.contact)
-    guess = _first_guess(rows, contacts, known, impact, settings, world)
-    pushed = nothing
-    twists: list[Tensor] = []
-    impulses = guess
-    for targets, begin, share in ((landing, mean, 0.5), (rebound, motion.free, 1.0)):
-        twist, impulses = solve_rows(with_normal_targets(rows, targets), begin, settings.sweeps, share * guess)
-        twists.append(twist)
-        presses = (impulses.reshape(*targets.shape, 3)[..., 0] > 0) & contacts.used
-        counts = torch.zeros_like(motion.still)
-        counts = counts.scatter_add(1, a, presses.int()).scatter_add(1, b, presses.int())
-        pushed = pushed | (counts > 0)
-    twists[1] = _without_gain(world, motion, rows, rebound, impact, twists, settings, latents, guess)
-    return twists[0], twists[1], pushed, _remembered(contacts, rows, impulses, _forgotten(known, motion, world, settings))
+    rebound = rebound_targets(contacts.gap, before, approach, restitution, world.dt, settings.contact)
+    impact = is_impact(contacts.gap, before, approach, world.dt, settings.contact)
+    return _Problem(
+        rows,
+        landing_targets(contacts.gap, world.dt, settings.contact),
+        rebound,
+        impact & (rebound > 0) & contacts.used,
+        first_guess(rows, contacts, known, impact, settings.contact.per_direction, world),
+    )
 
 
-def _without_gain(
-    world: World,
-    motion: _Motion,
-    rows: Rows,
-    rebound: Tensor,
-    impact: Tensor,
-    twists: list[Tensor],
-    settings: StepSettings,
-    latents: Latents,
-    guess: Tensor,
-) -> Tensor:
-    """Velocities of rebound, mixed with those of the inelastic solution in worlds that would gain energy by them.
-
-    Newton's law of restitution makes energy where several contacts with friction act at once.
-    """
+def _pushed(contacts: Contacts, impulses: Tensor, motion: FreeMotion) -> Tensor:
+    """Which bodies a contact presses on, bool, (B, nb)."""
     import torch
 
-    arrays = world_arrays(world)
-    inertia = motion.inertia
-
-    def work(a: Tensor, b: Tensor) -> Tensor:
-        mass = torch.as_tensor(arrays.mass).to(a) * latents.mass_scale.to(a)
-        spin = (a[..., 3:] * (inertia.inertia @ b[..., 3:, None])[..., 0]).sum(-1)
-        return (((a[..., :3] * b[..., :3]).sum(-1) * mass + spin) * motion.awake).sum(-1)
-
-    landing, bounced = twists
-    size = 0.5 * work(bounced, bounced)
-    allowed = 0.5 * work(motion.twist, motion.twist) + work(motion.free - motion.twist, landing)
-    driven = ((motion.twist != 0).any(-1) & torch.as_tensor(arrays.motion == KINEMATIC)).any(-1)
-    bounces = (impact & (rebound > 0)).any(-1) & ~driven
-    gains = bounces & (size - allowed > 1e-6 * size)
-    if not bool(gains.any()):
-        return bounced
-    flat, _ = solve_rows(with_normal_targets(rows, rebound.clamp_max(0.0)), motion.free, settings.sweeps, guess)
-    change = bounced - flat
-    square, slope, rest = 0.5 * work(change, change), work(flat, change), 0.5 * work(flat, flat) - allowed
-    root = (slope * slope - 4 * square * rest).clamp_min(1e-30).sqrt()
-    share = torch.where((rest < 0) & (square > 0), (root - slope) / (2 * square.clamp_min(1e-30)), 0.0).clamp(0, 1)
-    share = torch.where(gains, share, torch.ones_like(share))[:, None, None]
-    return flat + change * share
+    presses = ((impulses.reshape(*contacts.gap.shape, 3)[..., 0] > 0) & contacts.used).int()
+    counts = torch.zeros_like(motion.still)
+    for body in (contacts.body_a, contacts.body_b):
+        counts = counts.scatter_add(1, body.long(), presses)
+    return counts > 0
 
 
 def _moved(
+    world: World, state: State, action: Action | None, index: int, motion: FreeMotion, landing: Tensor
+) -> Tensor:
+    """Poses after the step."""
+    import torch
+
+    arrays, poses = world_arrays(world), state.T_world_body
+    inertia = torch.as_tensor(arrays.inertia).to(poses)
+    inverse = torch.as_tensor(arrays.inverse_inertia).to(poses)
+    uneven = torch.as_tensor(arrays.round == 0)[:, None]
+    rate = midway_turn(poses[..., 3:], landing[..., 3:], inertia, inverse, world.dt)
+    landing = torch.cat([landing[..., :3], torch.where(uneven, rate, landing[..., 3:])], dim=-1)
+    # Velocities are means over the step already: no body needs the correction of a parabola.
+    free = torch.zeros_like(poses[..., 0])
+    moved = moved_poses(poses, motion.inertia.com, landing, motion.acceleration, free, world.dt)
+    moved = torch.where(motion.awake[..., None], moved, poses)
+    if action is None or action.kinematic_target is None:
+        return moved
+    target = action.kinematic_target[:, index].to(poses)
+    target = torch.cat([target[..., :3], torch.nn.functional.normalize(target[..., 3:], dim=-1)], dim=-1)
+    return torch.where(torch.as_tensor(arrays.motion == KINEMATIC)[:, None], target, moved)
+
+
+def _after(
     world: World,
-    arrays: WorldArrays,
     state: State,
-    action: Action | None,
-    index: int,
-    settings: StepSettings,
-    motion: _Motion,
-    landing: Tensor,
+    motion: FreeMotion,
+    poses: Tensor,
     rebound: Tensor,
     pushed: Tensor,
+    memory: tuple[Tensor, Tensor],
+    settings: StepSettings,
 ) -> State:
     import torch
 
-    poses, awake = state.T_world_body, motion.awake[..., None]
+    arrays = world_arrays(world)
     inertia = torch.as_tensor(arrays.inertia).to(poses)
     inverse = torch.as_tensor(arrays.inverse_inertia).to(poses)
-    uneven = awake & (torch.as_tensor(arrays.round) == 0)[:, None]
-    rate = midway_turn(poses[..., 3:], landing[..., 3:], inertia, inverse, world.dt)
-    landing = torch.cat([landing[..., :3], torch.where(uneven, rate, landing[..., 3:])], dim=-1)
-    moved = moved_poses(poses, motion.inertia.com, landing, motion.acceleration, torch.zeros_like(poses[..., 0]), world.dt)
-    moved = torch.where(awake, moved, poses)
-    if action is not None and action.kinematic_target is not None:
-        target = action.kinematic_target[:, index].to(poses)
-        target = torch.cat([target[..., :3], torch.nn.functional.normalize(target[..., 3:], dim=-1)], dim=-1)
-        moved = torch.where(torch.as_tensor(arrays.motion == KINEMATIC)[:, None], target, moved)
-    turn = turned_by(poses[..., 3:], moved[..., 3:], rebound[..., 3:], inertia, inverse)
+    uneven = motion.awake[..., None] & torch.as_tensor(arrays.round == 0)[:, None]
+    turn = turned_by(state.T_world_body[..., 3:], poses[..., 3:], rebound[..., 3:], inertia, inverse)
     twist = torch.cat([rebound[..., :3], torch.where(uneven, turn, rebound[..., 3:])], dim=-1)
     slow = (twist[..., :3].norm(dim=-1) < settings.sleep_speed) & (twist[..., 3:].norm(dim=-1) < settings.sleep_turn)
     rested = torch.where(slow & pushed, motion.still + 1, torch.zeros_like(motion.still))
-    return replace(state, T_world_body=moved, twist=twist, still=torch.where(motion.awake, rested, motion.still))
+    return replace(
+        state,
+        T_world_body=poses,
+        twist=twist,
+        still=torch.where(motion.awake, rested, motion.still),
+        contact_point=memory[0],
+        contact_impulse=memory[1],
+    )

@@ -1,3 +1,4 @@
+# pyright: basic
 """Models that predict a toss from its first frame: nothing moves, free flight, physics, physics with the network.
 
 A toss is one rigid body over a table. Its surface is a few points, corners first, each the centre of a small sphere:
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamics._contact_rows import ContactSettings
 from dynamics._contacts import Contacts
 from dynamics._inertia import Inertia
 from dynamics._learned_step import LearnedStep, Surface, learned_step, with_gravity
@@ -154,7 +154,7 @@ def _inward(vertices: Array, faces: NDArray[np.integer], points: Array) -> Array
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    steps: list[Array] = []
+    steps = []
     for point in points:
         touching = np.unique(normals[np.abs(((point - a) * normals).sum(1)) < 1e-6].round(6), axis=0)
         steps.append(np.linalg.lstsq(touching, -np.ones(len(touching)), rcond=None)[0])
@@ -205,9 +205,14 @@ def rollout_tosses(
 
 def step_of(model: TossModel, dt: float) -> LearnedStep:
     """The model as a step of length dt [s]."""
-    settings = ContactSettings()
-    gravity = model.constants.gravity
-    return LearnedStep(dt, gravity, model.network, model.support, settings, model.sweeps, model.warp)
+    return LearnedStep(
+        dt,
+        gravity=model.constants.gravity,
+        network=model.network,
+        support=model.support,
+        sweeps=model.sweeps,
+        warp=model.warp,
+    )
 
 
 def toss_step(

@@ -198,9 +198,9 @@ def _joint_names(path: Path | str, columns: list[str]) -> tuple[tuple[str, str],
 
 def _continuous(wxyz: Array) -> Array:
     """The same rotations, without jumps between q and -q."""
-    flips = np.sign((wxyz[1:] * wxyz[:-1]).sum(1))
-    flips[flips == 0] = 1.0
-    return wxyz * np.concatenate([[1.0], np.cumprod(flips)])[:, None]
+    flips = np.where((wxyz[1:] * wxyz[:-1]).sum(1) < 0, -1.0, 1.0)
+    signs: Array = np.concatenate([np.ones(1), np.multiply.accumulate(flips)])
+    return wxyz * signs[:, None]
 
 
 def _turned(wxyz: Array, vectors: Array) -> Array:

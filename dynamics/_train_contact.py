@@ -1,3 +1,4 @@
+# pyright: basic
 """Training on recorded tosses: first the constants, then the contact network with them.
 
 Both are fitted by rollouts: predicted poses are compared with recorded ones frame by frame, through the solver, by a
@@ -189,7 +190,9 @@ class _Run:
         steps = round(recipe.shortest + grown * (recipe.longest - recipe.shortest))
         leaves = {n: v.detach().requires_grad_() for n, v in self.values.items() if not alone or n == "constants"}
         loss = self._loss(leaves, not alone, steps, k)
-        gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True))
+        gradients: dict[str, Tensor | None] = dict(
+            zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True)
+        )
         rate = min(1.0, (at + 1) / 20) * 0.5 * (1 + math.cos(math.pi * share))
         self._update(gradients, at + 1, rate, alone)
         return float(loss.detach())

@@ -8,7 +8,8 @@ point, its centre, with its radius. Made once per world and kept for as long as 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     from dynamics._body import Body
     from dynamics._world import World
 
-__all__ = ["BOX", "DYNAMIC", "GRID", "KINEMATIC", "PLANE", "SPHERE", "STATIC", "WorldArrays", "directions", "world_arrays"]
+__all__ = [
+    "BOX",
+    "DYNAMIC",
+    "GRID",
+    "KINEMATIC",
+    "PLANE",
+    "SPHERE",
+    "STATIC",
+    "WorldArrays",
+    "directions",
+    "world_arrays",
+]
 
 PLANE, BOX, SPHERE, GRID = range(4)
 STATIC, KINEMATIC, DYNAMIC = range(3)
@@ -136,7 +148,7 @@ def _made(world: World) -> WorldArrays:
         com=np.array([body.com for body in bodies]).reshape(-1, 3),
         mass=np.array([body.mass for body in bodies]),
         inertia=inertia,
-        inverse_inertia=np.linalg.inv(inertia),
+        inverse_inertia=np.asarray(np.linalg.inv(inertia), dtype=np.float64),
         round=_ints((np.abs(inertia - scale * np.eye(3)) <= 1e-9 * scale).all(axis=(1, 2))),
     )
 
@@ -161,18 +173,18 @@ def _points(body: Body) -> Floats:
 
 def _on_hull(points: Floats) -> Floats:
     """Those of the points that are corners of their convex hull, in their order."""
-    from scipy.spatial import ConvexHull, QhullError
+    spatial: Any = import_module("scipy.spatial")
 
     if len(points) < 5:
         return points
     try:
-        corners = ConvexHull(points).vertices
-    except QhullError:
+        corners = spatial.ConvexHull(points).vertices
+    except spatial.QhullError:
         return points
     return points[np.sort(corners)]
 
 
-def _grids(bodies: tuple[Body, ...], kinds: list[int]) -> dict[str, NDArray[np.float64] | NDArray[np.float32] | Ints]:
+def _grids(bodies: tuple[Body, ...], kinds: list[int]) -> dict[str, Any]:
     """Distance grids; one that bodies share is kept once."""
     values: list[NDArray[np.float32]] = []
     known: dict[int, int] = {}

@@ -235,8 +235,15 @@ def _cut(scene: Scene, labels: Labels, supports: tuple[SupportPlane, ...]) -> tu
 
     cameras = [scene.cameras[index].fitted(SHAPE_SIDE) for index in spread_views(len(scene.cameras))]
     maps = [label_image(scene.splats, labels.of_splat, camera, len(labels.names) + 1) for camera in cameras]
+    shown = [index for index in range(len(labels.names)) if any((map_ == index + 1).any() for map_ in maps)]
+    if len(shown) < len(labels.names):
+        return scene.splats, labels  # Something is too small to be rendered; it keeps the splats that it has.
     splats, cut = lift_masks(scene.splats, cameras, maps, labels.names, supports=supports)
-    return splats, replace(cut, confidence=labels.confidence, named=labels.named, notes=labels.notes)
+    kept = [labels.names.index(name) for name in cut.names]
+    confidence = tuple(labels.confidence[index] for index in kept)
+    named = tuple(labels.named[index] for index in kept) if labels.named else ()
+    gone = tuple(note for note in cut.notes if any(name not in cut.names and name in note for name in labels.names))
+    return splats, replace(cut, confidence=confidence, named=named, notes=(*labels.notes, *gone))
 
 
 def _with_points(

@@ -1,0 +1,138 @@
+# pyright: basic
+
+"""What the rollout kernel reads and writes: shapes of bodies, scratch memory, constants, inputs and outputs.
+
+A slot of scratch memory serves one world at a time. Modules of kernels import Warp at their top, as it wants; they are
+imported inside the functions that launch them.
+"""
+
+import warp as wp  # noqa: TID253
+
+__all__ = ["Constants", "Inputs", "Outputs", "Scratch", "Shapes"]
+
+wp.config.log_level = wp.LOG_ERROR
+wp.init()
+wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
+
+
+@wp.struct
+class Shapes:
+    kind: wp.array(dtype=wp.int32)
+    motion: wp.array(dtype=wp.int32)
+    middle: wp.array(dtype=wp.vec3)
+    half: wp.array(dtype=wp.vec3)
+    bound: wp.array(dtype=wp.float32)
+    near_edge: wp.array(dtype=wp.float32)
+    radius: wp.array(dtype=wp.float32)
+    points: wp.array(dtype=wp.vec3)
+    first: wp.array(dtype=wp.int32)
+    count: wp.array(dtype=wp.int32)
+    hull_first: wp.array(dtype=wp.int32)
+    hull_count: wp.array(dtype=wp.int32)
+    values: wp.array(dtype=wp.float32)
+    grid_first: wp.array(dtype=wp.int32)
+    grid_shape: wp.array(dtype=wp.vec3i)
+    grid_origin: wp.array(dtype=wp.vec3)
+    grid_spacing: wp.array(dtype=wp.float32)
+    pairs: wp.array(dtype=wp.vec2i)
+    inertia: wp.array(dtype=wp.mat33)
+    inverse_inertia: wp.array(dtype=wp.mat33)
+    round: wp.array(dtype=wp.int32)
+
+
+@wp.struct
+class Scratch:
+    """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal.
+
+    Last what contacts gave in the step before, by direction of a pair.
+    """
+
+    p: wp.array2d(dtype=wp.vec3)
+    q: wp.array2d(dtype=wp.quat)
+    R: wp.array2d(dtype=wp.mat33)
+    com: wp.array2d(dtype=wp.vec3)
+    vel: wp.array2d(dtype=wp.vec3)
+    turn: wp.array2d(dtype=wp.vec3)
+    free_vel: wp.array2d(dtype=wp.vec3)
+    free_turn: wp.array2d(dtype=wp.vec3)
+    start_vel: wp.array2d(dtype=wp.vec3)
+    start_turn: wp.array2d(dtype=wp.vec3)
+    land_vel: wp.array2d(dtype=wp.vec3)
+    land_turn: wp.array2d(dtype=wp.vec3)
+    next_q: wp.array2d(dtype=wp.quat)
+    next_R: wp.array2d(dtype=wp.mat33)
+    bounce_vel: wp.array2d(dtype=wp.vec3)
+    bounce_turn: wp.array2d(dtype=wp.vec3)
+    inverse_mass: wp.array2d(dtype=wp.float32)
+    inverse_inertia: wp.array2d(dtype=wp.mat33)
+    still: wp.array2d(dtype=wp.int32)
+    asleep: wp.array2d(dtype=wp.int32)
+    lively: wp.array2d(dtype=wp.int32)
+    pushed: wp.array2d(dtype=wp.int32)
+    near: wp.array2d(dtype=wp.int32)
+    a: wp.array2d(dtype=wp.int32)
+    b: wp.array2d(dtype=wp.int32)
+    point: wp.array2d(dtype=wp.vec3)
+    normal: wp.array2d(dtype=wp.vec3)
+    gap: wp.array2d(dtype=wp.float32)
+    rank: wp.array2d(dtype=wp.float32)
+    key: wp.array2d(dtype=wp.int32)
+    place: wp.array2d(dtype=wp.int32)
+    warm: wp.array2d(dtype=wp.vec3)
+    landing: wp.array2d(dtype=wp.float32)
+    rebound: wp.array2d(dtype=wp.float32)
+    mu: wp.array2d(dtype=wp.float32)
+    axis: wp.array2d(dtype=wp.vec3)
+    arm_a: wp.array2d(dtype=wp.vec3)
+    arm_b: wp.array2d(dtype=wp.vec3)
+    turn_a: wp.array2d(dtype=wp.vec3)
+    turn_b: wp.array2d(dtype=wp.vec3)
+    diagonal: wp.array2d(dtype=wp.float32)
+    impulse: wp.array2d(dtype=wp.float32)
+    known_key: wp.array2d(dtype=wp.int32)
+    known_impulse: wp.array2d(dtype=wp.vec3)
+
+
+@wp.struct
+class Constants:
+    gravity: wp.vec3
+    dt: wp.float32
+    steps: wp.int32
+    every: wp.int32
+    sweeps: wp.int32
+    margin: wp.float32
+    per_direction: wp.int32
+    slop: wp.float32
+    recovery: wp.float32
+    recovery_speed: wp.float32
+    rest_speed: wp.float32
+    sleep_after: wp.int32
+    sleep_speed: wp.float32
+    sleep_turn: wp.float32
+    first_world: wp.int32
+    slot_stride: wp.int32
+    wrenches: wp.int32
+    targets: wp.int32
+
+
+@wp.struct
+class Inputs:
+    com: wp.array2d(dtype=wp.vec3)
+    inverse_mass: wp.array2d(dtype=wp.float32)
+    mass_scale: wp.array2d(dtype=wp.float32)
+    friction: wp.array2d(dtype=wp.float32)
+    restitution: wp.array2d(dtype=wp.float32)
+    wrench: wp.array4d(dtype=wp.float32)
+    target: wp.array4d(dtype=wp.float32)
+
+
+@wp.struct
+class Outputs:
+    """What is recorded, from the start on, and what contacts gave: before the first step, then in the last."""
+
+    pose: wp.array4d(dtype=wp.float32)
+    twist: wp.array4d(dtype=wp.float32)
+    still: wp.array3d(dtype=wp.int32)
+    overlap: wp.array2d(dtype=wp.float32)
+    contact_point: wp.array2d(dtype=wp.int32)
+    contact_impulse: wp.array3d(dtype=wp.float32)
