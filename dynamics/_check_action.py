@@ -1,3 +1,4 @@
+# pyright: basic
 """What is handed to a rollout, checked before anything runs: shapes against the world, and that numbers are numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: basic
 """Contacts -> rows for the solver: one that keeps surfaces apart and two of friction each.
 
 The normal row asks for the velocity with which the gap closes exactly at the end of the step; an impact faster than

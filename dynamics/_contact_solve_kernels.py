@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 # ruff: noqa: RUF046 - int(0) makes a variable of Warp, a literal a constant.
 """Contacts -> velocities in a kernel: rows, targets, first guess, projected Gauss-Seidel.
 

@@ -31,7 +31,7 @@ HULL_SAMPLES = 2000
 RESOLUTION = 1000
 """Surface samples that CoACD measures concavity with."""
 ITERATIONS, NODES, DEPTH = 20, 10, 2
-"""Of CoACD's tree search at each cut: plans ahead are barely better than the next cut but one, and many times slower."""
+"""Of CoACD's tree search at each cut: longer plans are barely better and many times slower."""
 
 
 def convex_parts(

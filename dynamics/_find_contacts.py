@@ -1,3 +1,4 @@
+# pyright: basic
 """Poses and velocities -> contacts, in torch: the twin of the query in the fused kernel.
 
 Pairs of bodies whose surroundings may meet within the step are looked at in both directions: the contact points of one

@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 # ruff: noqa: RUF046 - int(0) makes a variable of Warp, a literal a constant.
 """Contacts inside a kernel: shapes as flat arrays, signed distances, and the closest points of each pair of bodies.
 
@@ -89,17 +89,15 @@ def grid_distance(shapes: Shapes, i: wp.int32, p: wp.vec3):
     distance = y0 + x * (y1 - y0)
     gradient = wp.vec3(y1 - y0, (a01 - a00) + x * ((a11 - a10) - (a01 - a00)), s0 + x * (s1 - s0)) / spacing
     sure = wp.length(gradient)
+    normal = gradient / wp.max(sure, 1.0e-9)
     beyond = (place - inside) * spacing
-    far = wp.dot(beyond, beyond)
-    if far > 0.0:
-        inner = gradient * distance
-        for k in range(3):
-            if beyond[k] != 0.0:
-                inner[k] = 0.0
-        distance = wp.sqrt(far + distance * distance)
-        gradient = (beyond + inner) / distance
+    if wp.dot(beyond, beyond) > 0.0:
+        # To the foot of the grid's nearest point.
+        away = beyond + normal * distance
+        distance = wp.max(wp.length(away), 1.0e-12)
+        normal = away / distance
         sure = 1.0
-    return distance, gradient / wp.max(wp.length(gradient), 1.0e-9), sure
+    return distance, normal, sure
 
 
 @wp.func

@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 # ruff: noqa: RUF046 - int(0) makes a variable of Warp, a literal a constant.
 """What bodies do in a step before contacts, in a kernel: forces, kinematic targets, sleep.
 

@@ -1,3 +1,4 @@
+# pyright: basic
 """Velocities -> poses.
 
 Between contacts a body's centre of mass moves on a parabola, which one step follows exactly; a body that was pushed by

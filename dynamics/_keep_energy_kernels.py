@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 
 """Rebounds that would make energy are weakened, in a kernel.
 

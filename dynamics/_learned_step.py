@@ -103,6 +103,8 @@ def learned_step(
         contacts: Of this step.
         surface: Friction and restitution.
     """
+    if contacts.gap.shape[1] == 0:
+        return _flown(step, T_world_body, twist, inertia, contacts)
     relative = relative_velocity(contacts, inertia, twist)
     frames = contact_frames(contacts, relative).detach()
     units = scales(contacts, inertia, step.gravity)
@@ -246,6 +248,23 @@ def _inner(x: Tensor, y: Tensor, inertia: Inertia) -> Tensor:
     return linear + (x[..., 3:] * (inertia.inertia @ y[..., 3:, None])[..., 0]).sum((1, 2))
 
 
+def _flown(step: LearnedStep, T_world_body: Tensor, twist: Tensor, inertia: Inertia, contacts: Contacts) -> Moved:
+    """A step in which nothing touches in any world."""
+    import torch
+
+    free = torch.ones_like(inertia.inverse_mass)
+    poses = moved_poses(T_world_body, inertia.com, twist, _acceleration(step, twist, inertia), free, step.dt)
+    return Moved(poses, twist, contacts.point, contacts.gap)
+
+
+def _acceleration(step: LearnedStep, twist: Tensor, inertia: Inertia) -> Tensor:
+    import torch
+
+    down = torch.zeros_like(twist[..., :3])
+    down[..., 2] = -1.0
+    return down * step.gravity * (inertia.inverse_mass > 0)[..., None]
+
+
 def _moved(
     step: LearnedStep, T_world_body: Tensor, before: Tensor, after: Tensor, inertia: Inertia, solved: _Solved
 ) -> Tensor:
@@ -256,11 +275,8 @@ def _moved(
     pressed = torch.zeros_like(solved.delay)
     for body in (solved.contacts.body_a, solved.contacts.body_b):
         pressed = pressed.scatter_add(1, body.long(), solved.local[..., 2] * solved.contacts.used)
-    moves = (inertia.inverse_mass > 0).to(after)
-    acceleration = torch.zeros_like(after[..., :3])
-    acceleration[..., 2] = -1.0
-    acceleration = acceleration * step.gravity * moves[..., None]
     free = (pressed <= 1e-9).to(after)
+    acceleration = _acceleration(step, after, inertia)
     return moved_poses(T_world_body, inertia.com, moving, acceleration, free, step.dt)
 
 
@@ -268,6 +284,5 @@ def with_gravity(step: LearnedStep, twist: Tensor, inertia: Inertia) -> Tensor:
     """Velocities at the end of the step if nothing touched, shape (B, nb, 6)."""
     import torch
 
-    down = torch.zeros_like(twist)
-    down[..., 2] = -step.dt
-    return twist + down * step.gravity * (inertia.inverse_mass > 0)[..., None]
+    change = step.dt * _acceleration(step, twist, inertia)
+    return twist + torch.cat([change, torch.zeros_like(change)], dim=-1)

@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 
 """What the rollout kernel reads and writes: shapes of bodies, scratch memory, constants, inputs and outputs.
 
@@ -69,6 +69,8 @@ class Scratch:
     asleep: wp.array2d(dtype=wp.int32)
     lively: wp.array2d(dtype=wp.int32)
     pushed: wp.array2d(dtype=wp.int32)
+    group: wp.array2d(dtype=wp.int32)
+    held: wp.array2d(dtype=wp.int32)
     near: wp.array2d(dtype=wp.int32)
     a: wp.array2d(dtype=wp.int32)
     b: wp.array2d(dtype=wp.int32)

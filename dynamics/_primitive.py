@@ -8,8 +8,9 @@ normal of a face that they touch is beyond doubt, then edges and faces.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,10 +93,10 @@ def body_from_sphere(
     Raises:
         BodyError: The radius or the mass is not above zero.
     """
-    import trimesh
-
     from dynamics._body import body_from_mesh
     from dynamics._triangle_mesh import TriangleMesh
+
+    trimesh: Any = import_module("trimesh")
 
     _checked(name, (radius,))
     ball = trimesh.creation.icosphere(subdivisions=3, radius=radius)
@@ -104,7 +105,7 @@ def body_from_sphere(
     body = body_from_mesh(name, mesh, material, mass=chosen, com=np.zeros(3), motion=motion)
     spread = material.density_log_std if mass is None else 0.0
     inertia = 0.4 * chosen * radius**2 * np.eye(3)
-    return replace(body, inertia=inertia, mass_log_std=spread, primitive=Primitive("sphere", (radius,) * 3))
+    return replace(body, inertia=inertia, mass_log_std=spread, primitive=Primitive("sphere", (radius, radius, radius)))
 
 
 def body_from_plane(name: str, material: Material) -> Body:

@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 
 """Whole rollouts in one kernel: a thread takes one world through all its steps.
 
@@ -14,6 +14,7 @@ from dynamics._contact_solve_kernels import LANDING, REBOUND, prepare, solve
 from dynamics._find_contacts_kernels import find
 from dynamics._free_motion_kernels import free_motion, target_pose, wake
 from dynamics._keep_energy_kernels import keep_energy
+from dynamics._keep_momentum_kernels import keep_momentum
 from dynamics._memory_kernels import Constants, Inputs, Outputs, Scratch, Shapes
 from dynamics._turn_kernels import midway_turn, quat_of_turn, turned_by
 
@@ -53,9 +54,9 @@ def move(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: wp.int3
         if shapes.motion[i] == DYNAMIC and s.asleep[slot, i] == 0:
             q = s.next_q[slot, i]
             s.p[slot, i] = s.com[slot, i] + s.land_vel[slot, i] * c.dt - wp.quat_rotate(q, inputs.com[w, i])
-            s.q[slot, i] = q
             if shapes.round[i] == 0:
-                s.turn[slot, i] = turned_by(shapes, i, s.R[slot, i], s.next_R[slot, i], s.turn[slot, i])
+                s.turn[slot, i] = turned_by(shapes, i, s.q[slot, i], q, s.turn[slot, i])
+            s.q[slot, i] = q
             slow = wp.length(s.vel[slot, i]) < c.sleep_speed and wp.length(s.turn[slot, i]) < c.sleep_turn
             if slow and s.pushed[slot, i] == 1:
                 s.still[slot, i] = s.still[slot, i] + 1
@@ -113,6 +114,8 @@ def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outp
         solve(shapes, s, c, slot, n, REBOUND)
         if bounces == 1:
             keep_energy(shapes, s, c, inputs, slot, w, n)
+        if n > 0 and bodies > 2:
+            keep_momentum(shapes, s, c, inputs, slot, w, n)
         move(shapes, s, c, inputs, slot, w, t)
         if (t + 1) % c.every == 0:
             record(s, outputs, slot, w, (t + 1) // c.every, overlap)

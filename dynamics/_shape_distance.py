@@ -1,6 +1,8 @@
+# pyright: basic
 """Signed distance from points to a body's shape, in torch: the twin of what the contact kernels look up.
 
-Exact for planes, boxes and spheres; for meshes from their distance grid, as `DistanceGrid.sample` defines it.
+Exact for planes, boxes and spheres; for meshes from their distance grid, as `DistanceGrid.sample` does it. Beyond the
+grid, where only the centres of balls come from, the distance is that to the surface below the grid's nearest point.
 Differentiable in the points.
 """
 
@@ -93,12 +95,12 @@ def _grid_distance(arrays: WorldArrays, body: int, points: Tensor) -> tuple[Tens
     slopes = [y1 - y0, slope_y[0] + x * (slope_y[1] - slope_y[0]), slope_z[0] + x * (slope_z[1] - slope_z[0])]
     gradient = torch.stack(slopes, dim=-1) / spacing
     ridge = gradient.norm(dim=-1) < RIDGE
+    normal = gradient / gradient.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+    # Beyond the grid: to the foot of the grid's nearest point.
     beyond = (place - inside) * spacing
     outside = (beyond != 0).any(-1)
-    far = (beyond * beyond).sum(-1) + distance * distance
-    far = torch.where(outside, far, torch.ones_like(far)).sqrt()
-    # Along the axes that were clamped, the nearest point of the box does not move.
-    inner = torch.where(beyond == 0, gradient, torch.zeros_like(gradient)) * distance[..., None]
-    gradient = torch.where(outside[..., None], (beyond + inner) / far[..., None], gradient)
-    length = gradient.norm(dim=-1, keepdim=True).clamp_min(1e-9)
-    return torch.where(outside, far, distance), gradient / length, ridge & ~outside
+    away = beyond + normal * distance[..., None]
+    far = (away * away).sum(-1)
+    far = torch.where(outside, far, torch.ones_like(far)).clamp_min(1e-24).sqrt()
+    normal = torch.where(outside[..., None], away / far[..., None], normal)
+    return torch.where(outside, far, distance), normal, ridge & ~outside

@@ -7,7 +7,7 @@ saved, restored and stepped equals never having stopped. Files are npz archives 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +78,9 @@ class State:
         return self._each(lambda part: part.repeat_interleave(times, dim=0))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> State:
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return State(**{name: None if part is None else change(part) for name, part in parts.items()})
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in parts.items()}
+        return State(**changed)
 
     def save(self, path: Path | str) -> None:
         """Write an npz archive.

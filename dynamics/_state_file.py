@@ -54,9 +54,7 @@ def load_tensors(kind: type[T], path: Path | str) -> T:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive.items())
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileFormatError(
-            f"{path} cannot be read as a {name} ({error}); give an npz that was saved as one."
-        ) from error
+        raise FileFormatError(f"{path} is no saved {name} ({error}); give an npz that was saved as one.") from error
     return _built(kind, arrays, "", str(path))
 
 
@@ -81,7 +79,7 @@ def _built(kind: type[T], arrays: dict[str, NDArray[Any]], prefix: str, path: st
             given[part.name] = _built(GROUPS[part.name], arrays, name + ".", path)
         elif name in arrays:
             value = arrays[name]
-            given[part.name] = float(value) if part.type == "float" else torch.from_numpy(value.copy())
+            given[part.name] = float(value) if part.type == "float" else torch.as_tensor(value.copy())
         elif part.default is MISSING:
             raise FileFormatError(f"{path} has no {name!r}; give an npz that was saved as a {kind.__name__.lower()}.")
     return kind(**given)

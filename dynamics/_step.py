@@ -1,3 +1,4 @@
+# pyright: basic
 """One step of rigid contact dynamics in plain torch: state in, state out, in any precision and with gradients.
 
 1. Forces act: velocities as they would be at the end of the step without contacts. Kinematic bodies get the velocity
@@ -31,6 +32,7 @@ from dynamics._find_contacts import find_contacts
 from dynamics._free_motion import free_motion
 from dynamics._integrate import midway_turn, moved_poses, turned_by
 from dynamics._keep_energy import keep_energy
+from dynamics._keep_momentum import keep_momentum
 from dynamics._solve import solve_rows
 from dynamics._state import Latents, State
 from dynamics._world_arrays import KINEMATIC, world_arrays
@@ -131,6 +133,7 @@ def step_torch(
     if gains is not None:
         flat = with_normal_targets(problem.rows, problem.rebound.clamp_max(0.0))
         rebound = gains(solve_rows(flat, motion.free, settings.sweeps, problem.guess)[0])
+    rebound = keep_momentum(world, latents, motion, contacts, landing, rebound)
     pushed = _pushed(contacts, light, motion) | _pushed(contacts, impulses, motion)
     memory = remembered(contacts, rows, impulses, left)
     return _after(world, state, motion, poses, rebound, pushed, memory, settings)

@@ -35,13 +35,21 @@ __all__ = [
     "TossConstants",
     "TossModel",
     "ballistic",
+    "central_futures",
     "first_states",
+    "predicted",
     "rollout_tosses",
     "static",
+    "step_of",
     "toss_body",
+    "toss_contacts",
     "toss_step",
 ]
 
+NOISE_VELOCITY = 0.01
+"""Noise of recorded first velocities, measured against fits to the flight that follows [m/s]."""
+NOISE_SPIN = 0.15
+"""The same of angular velocities [rad/s]."""
 MARGIN = 0.001
 """Smaller gaps are contacts [m]."""
 MOST = 8
@@ -203,6 +211,48 @@ def rollout_tosses(
     return torch.stack(poses, dim=1), torch.where(seen > 0, inside / seen.clamp_min(1), torch.ones_like(seen))
 
 
+def central_futures(poses: Tensor) -> Tensor:
+    """The mean of F futures of each toss, (B, F, T, 7) -> (B, T, 7): of positions, and of rotations.
+
+    The mean rotation maximises the sum of squared inner products of quaternions [Markley et al. 2007].
+    """
+    import torch
+
+    wxyz = poses[..., 3:]
+    moments = (wxyz[..., :, None] * wxyz[..., None, :]).sum(1)
+    return torch.cat([poses[..., :3].mean(1), torch.linalg.eigh(moments)[1][..., -1]], dim=-1)
+
+
+def predicted(
+    model: TossModel, body: TossBody, tosses: Sequence[Toss], *, futures: int = 1, seed: int = 0
+) -> list[Array]:
+    """Poses of each toss, (T, 7), from its first frame.
+
+    Args:
+        model: Constants and network.
+        body: What was thrown.
+        tosses: What to predict; they share one time step. Only first frames and lengths are looked at.
+        futures: 1 rolls out the first states as recorded; more takes the mean of so many rollouts, from states with
+            the noise that recordings were measured to have. A mean may hover or sink in by a little.
+        seed: Of the noise.
+    """
+    import torch
+
+    pose, twist = first_states(tosses, model.constants)
+    if futures > 1:
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(len(tosses), futures, 6, generator=generator)
+        noise = noise * torch.tensor([NOISE_VELOCITY] * 3 + [NOISE_SPIN] * 3)
+        noise[:, 0] = 0.0
+        pose = pose.repeat_interleave(futures, dim=0)
+        twist = twist.repeat_interleave(futures, dim=0) + noise.flatten(0, 1)
+    frames = max(len(toss) for toss in tosses)
+    poses = rollout_tosses(model, body, pose, twist, frames, tosses[0].dt)[0]
+    if futures > 1:
+        poses = central_futures(poses.unflatten(0, (len(tosses), futures)))
+    return [poses[i, : len(toss)].double().numpy() for i, toss in enumerate(tosses)]
+
+
 def step_of(model: TossModel, dt: float) -> LearnedStep:
     """The model as a step of length dt [s]."""
     return LearnedStep(
@@ -224,15 +274,10 @@ def toss_step(
     """
     import torch
 
-    R = rotation_from_wxyz(pose[:, 3:])
-    arm = (R @ (pose.new_tensor(body.com) * constants.size))[:, None]
-    inertia = _inertia(body, constants, pose, R, arm)
+    inertia, contacts, patch, free = toss_contacts(step, constants, body, pose, twist)
     table = torch.zeros_like(pose)
     table[:, 3] = 1.0
     poses = torch.stack([pose, table], dim=1)
-    central = torch.cat([twist[:, :3] + torch.linalg.cross(twist[:, 3:], arm[:, 0]), twist[:, 3:]], dim=-1)
-    free = with_gravity(step, torch.stack([central, torch.zeros_like(central)], dim=1), inertia)
-    contacts, patch = _contacts(body, constants, pose, R, free[:, 0], inertia, step.dt)
     shape = contacts.gap.shape
     surface = Surface(constants.friction.expand(shape), constants.restitution.expand(shape), patch, constants.recovery)
     moved = learned_step(step, poses, free, inertia, contacts, surface)
@@ -242,6 +287,24 @@ def toss_step(
         arm = rotation_from_wxyz(pose[:, 3:]) @ (pose.new_tensor(body.com) * constants.size)
         after = torch.cat([after[:, :3] - torch.linalg.cross(after[:, 3:], arm), after[:, 3:]], dim=-1)
     return pose, after, moved if shape[1] else None
+
+
+def toss_contacts(
+    step: LearnedStep, constants: TossConstants, body: TossBody, pose: Tensor, twist: Tensor
+) -> tuple[Inertia, Contacts, Tensor, Tensor]:
+    """What a step starts from: inertia, contacts, their patches, and velocities with gravity (B, 2, 6).
+
+    Body 0 is what was thrown, body 1 the table.
+    """
+    import torch
+
+    R = rotation_from_wxyz(pose[:, 3:])
+    arm = (R @ (pose.new_tensor(body.com) * constants.size))[:, None]
+    inertia = _inertia(body, constants, pose, R, arm)
+    central = torch.cat([twist[:, :3] + torch.linalg.cross(twist[:, 3:], arm[:, 0]), twist[:, 3:]], dim=-1)
+    free = with_gravity(step, torch.stack([central, torch.zeros_like(central)], dim=1), inertia)
+    contacts, patch = _contacts(body, constants, pose, R, free[:, 0], inertia, step.dt)
+    return inertia, contacts, patch, free
 
 
 def _inertia(body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor, arm: Tensor) -> Inertia:

@@ -1,4 +1,4 @@
-# pyright: basic
+# type: ignore - what Warp compiles only looks like Python.
 
 """Turns in kernels: quaternions of rotation vectors, and turns that keep angular momentum and energy.
 
@@ -57,7 +57,19 @@ def midway_turn(shapes: Shapes, i: wp.int32, R: wp.mat33, turn: wp.vec3, dt: wp.
 
 
 @wp.func
-def turned_by(shapes: Shapes, i: wp.int32, R: wp.mat33, after: wp.mat33, turn: wp.vec3):
-    """Angular velocity at orientation `after` with the angular momentum that `turn` has at R."""
-    momentum = R * (shapes.inertia[i] * (wp.transpose(R) * turn))
-    return after * (shapes.inverse_inertia[i] * (wp.transpose(after) * momentum))
+def turned_by(shapes: Shapes, i: wp.int32, before: wp.quat, after: wp.quat, turn: wp.vec3):
+    """Angular velocity at orientation `after` with the angular momentum that `turn` has at `before`.
+
+    In double precision: what is lost here is lost in every step.
+    """
+    old = precise(before)
+    new = precise(after)
+    momentum = old * (wp.mat33d(shapes.inertia[i]) * (wp.transpose(old) * wp.vec3d(turn)))
+    return wp.vec3(new * (wp.mat33d(shapes.inverse_inertia[i]) * (wp.transpose(new) * momentum)))
+
+
+@wp.func
+def precise(q: wp.quat):
+    return wp.quat_to_matrix(
+        wp.normalize(wp.quatd(wp.float64(q[0]), wp.float64(q[1]), wp.float64(q[2]), wp.float64(q[3])))
+    )

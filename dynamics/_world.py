@@ -107,7 +107,7 @@ class World:
         """Pairs of bodies that may touch, lower index first: at least one of them moves, and no joint joins them."""
         joined = {(min(joint.parent, joint.child), max(joint.parent, joint.child)) for joint in self.joints}
         skipped = joined | set(self.no_contact)
-        found = []
+        found: list[tuple[int, int]] = []
         for a, first in enumerate(self.bodies):
             for b in range(a + 1, len(self.bodies)):
                 if (first.motion == "dynamic" or self.bodies[b].motion == "dynamic") and (a, b) not in skipped:

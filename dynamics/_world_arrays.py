@@ -135,7 +135,9 @@ def _made(world: World) -> WorldArrays:
         motion=_ints([MOTIONS[body.motion] for body in bodies]),
         middle=np.array([box[0] for box in boxes]).reshape(-1, 3),
         half=half,
-        bound=np.array([half[i, 0] if kinds[i] == SPHERE else np.linalg.norm(half[i]) for i in range(len(bodies))]),
+        bound=np.array(
+            [half[i, 0] if kinds[i] == SPHERE else float(np.linalg.norm(half[i])) for i in range(len(bodies))]
+        ),
         near_edge=np.minimum(NEAR_EDGE, NEAR_EDGE_SHARE * half.min(axis=1)),
         radius=np.where(np.array(kinds) == SPHERE, half[:, 0], 0.0),
         points=np.concatenate([*clouds, *hulls]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,22 @@ def test_an_angle_iron_comes_apart_the_same_way_each_time() -> None:
     for a, b in zip(parts, again, strict=True):
         assert np.array_equal(a.vertices, b.vertices)
         assert np.array_equal(a.faces, b.faces)
+
+
+def test_a_mesh_that_touches_itself_comes_apart_in_a_process_that_has_loaded_nothing_else() -> None:
+    """The libraries behind it load in one order only; boxes that share an edge are no manifold."""
+    code = (
+        "import numpy as np, trimesh\n"
+        "from dynamics import TriangleMesh, convex_parts\n"
+        "boxes = [trimesh.creation.box((1, 1, 1)).apply_translation((i, i, 0)) for i in range(3)]\n"
+        "solid = trimesh.util.concatenate(boxes)\n"
+        "parts = convex_parts(TriangleMesh(solid.vertices, solid.faces))\n"
+        "import open3d\n"
+        "print(len(parts))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert int(told.stdout.split()[-1]) >= 3
 
 
 def _angle() -> tuple[NDArray, NDArray]:
