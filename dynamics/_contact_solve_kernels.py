@@ -137,7 +137,10 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
         give(s, slot, k, 0, pressed)
         give(s, slot, k, 1, p)
         give(s, slot, k, 2, q)
-    for _sweep in range(c.sweeps):
+    sweep = int(0)
+    while sweep < c.sweeps:
+        sweep += 1
+        worst = float(0.0)
         for k in range(n):
             a = s.a[slot, k]
             b = s.b[slot, k]
@@ -159,6 +162,7 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
             pressed = wp.max(old + (target - u) / s.diagonal[slot, r], 0.0)
             change = pressed - old
             s.impulse[slot, r] = pressed
+            worst = wp.max(worst, wp.abs(change) * s.diagonal[slot, r])
             if change != 0.0:
                 va += x * (change * ia)
                 wa += s.turn_a[slot, r] * change
@@ -183,6 +187,7 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
                 s.impulse[slot, r + 2] = q
                 p -= old_p
                 q -= old_q
+                worst = wp.max(worst, (wp.abs(p) + wp.abs(q)) * d)
                 va += (x * p + y * q) * ia
                 wa += s.turn_a[slot, r + 1] * p + s.turn_a[slot, r + 2] * q
                 vb -= (x * p + y * q) * ib
@@ -192,6 +197,8 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
             if ib > 0.0:
                 s.vel[slot, b] = vb
                 s.turn[slot, b] = wb
+        if worst < c.tolerance:
+            sweep = c.sweeps
     for k in range(n):
         if s.impulse[slot, 3 * k] > 0.0:
             s.pushed[slot, s.a[slot, k]] = 1

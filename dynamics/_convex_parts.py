@@ -25,7 +25,7 @@ MOST_VERTICES = 64
 """Of each part: what PhysX takes."""
 HULL_GAP = 1e-4
 """Vertices of a hull that reach out less than this share of the diagonal are left out."""
-MOST_FACES = 800
+MOST_FACES = 1500
 """Finer meshes are simplified to this many triangles."""
 HULL_SAMPLES = 2000
 RESOLUTION = 1000

@@ -122,9 +122,9 @@ def find_material(name: str, materials: Mapping[str, Material] | None = None) ->
 
 @cache
 def _presets() -> Mapping[str, Material]:
-    """A wheel carries the presets in ``dynamics/configs``; a source tree has them in ``configs`` beside the package."""
+    """A wheel carries the presets in ``scene3d/configs``; a source tree has them in ``configs`` beside the package."""
     package = resources.files("dynamics")
-    for folder in (package / "configs", package / ".." / "configs"):
+    for folder in (package / ".." / "scene3d" / "configs", package / ".." / "configs"):
         if (folder / FILE).is_file():
             return _parse((folder / FILE).read_text(encoding="utf-8"), FILE)
     raise UsageError(f"The presets {FILE} are missing from this installation; install scene3d again.")

@@ -102,6 +102,7 @@ class Constants:
     steps: wp.int32
     every: wp.int32
     sweeps: wp.int32
+    tolerance: wp.float32
     margin: wp.float32
     per_direction: wp.int32
     slop: wp.float32

@@ -191,6 +191,7 @@ def _constants(
     constants = kernels.Constants()
     constants.gravity = wp.vec3(*world.gravity)
     constants.dt, constants.steps, constants.every, constants.sweeps = world.dt, steps, every, settings.sweeps
+    constants.tolerance = settings.tolerance
     constants.margin, constants.per_direction, constants.slop = contact.margin, contact.per_direction, contact.slop
     constants.recovery, constants.recovery_speed = contact.recovery, contact.recovery_speed
     constants.rest_speed, constants.sleep_after = contact.rest_speed, settings.sleep_after

@@ -1,3 +1,4 @@
+# type: ignore
 """Projected Gauss-Seidel as Warp kernels, forward and adjoint: one thread takes one world through all sweeps.
 
 The forward kernel keeps the impulses after every sweep. Velocities before a row's correction are what they were after
@@ -10,7 +11,7 @@ import warp as wp  # noqa: TID253
 
 __all__ = ["solve_rows", "solve_rows_adjoint"]
 
-wp.config.quiet = True
+wp.config.log_level = wp.LOG_ERROR
 wp.init()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 

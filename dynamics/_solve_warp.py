@@ -1,3 +1,4 @@
+# pyright: basic, reportIncompatibleMethodOverride=false
 """The Warp solver as a torch function: tensors in, tensors out, gradients by the hand-written adjoint kernel."""
 
 from __future__ import annotations

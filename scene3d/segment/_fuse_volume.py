@@ -10,7 +10,6 @@ admits least (a visual hull [Laurentini 1994], but with subvoxel distances and o
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,10 +42,6 @@ SPARE_FROM = 12
 MOST_VIEWS = 48
 COARSE_VIEWS = 24
 """Views that say roughly where the surface is."""
-HAZE = 6.0
-"""Cells are at least this share of the depth of the haze that stands for a surface: finer ones would follow noise."""
-BLUR, MOST_BLUR = 1.5, 2.0
-"""Such an object's surface is smoothed by this many cells for each time that they had to grow by, up to a limit."""
 CHUNK = 16384
 """Points that are looked at together."""
 
@@ -65,8 +60,6 @@ class Volume:
     """Number of views behind `depth`, each counted by how sure it is."""
     views: int
     """How many views show the object."""
-    blur: float = 0.0
-    """How far the surface is to be smoothed, because the object is hardly more than haze [cells]."""
 
 
 def fuse_volumes(
@@ -97,10 +90,6 @@ def _volume(grid: Grid, images: Sequence[ObjectImages]) -> Volume:
     """All of the grid at cells twice as large, then what lies near a surface at its own."""
     from scipy.ndimage import map_coordinates
 
-    haze = float(np.median([np.nanmedian(image.spread) for image in images]))
-    times = max(1.0, haze / (HAZE * grid.cell))
-    if times > 1:
-        grid = grid.coarser(times)
     coarse = grid.coarser()
     some = images[:: max(1, len(images) // COARSE_VIEWS)]
     fields = [field.reshape(coarse.shape) for field in _fields(some, coarse.centres().reshape(-1, 3), grid.cell)]
@@ -111,7 +100,7 @@ def _volume(grid: Grid, images: Sequence[ObjectImages]) -> Volume:
     for field, values in zip((outline, depth, weight), fine, strict=True):
         field[near] = values
     outline, depth, weight = (np.asarray(field, dtype=np.float32) for field in (outline, depth, weight))
-    return Volume(grid, outline * grid.cell, depth * grid.cell, weight, len(images), min(BLUR * (times - 1), MOST_BLUR))
+    return Volume(grid, outline * grid.cell, depth * grid.cell, weight, len(images))
 
 
 def _spread(cameras: Sequence[Camera]) -> list[Camera]:
@@ -127,20 +116,19 @@ def _fields(
     """Outline and depth [cells] and weight at points (M, 3) of the world, each (M,)."""
     import torch
 
-    looks = [_Look(image, cell) for image in images]
-    where = torch.from_numpy(np.ascontiguousarray(points.T, dtype=np.float32))
-    # Few points at a time stay in the processor's cache through all views, and are too few for threads of torch's own.
-    with ThreadPoolExecutor() as threads:
-        parts = list(threads.map(lambda part: _fields_of(looks, part.contiguous(), cell), where.split(CHUNK, dim=1)))
+    looks = [_Look(image) for image in images]
+    where = torch.from_numpy(points.astype(np.float32))
+    # Few points at a time stay in the processor's cache through all views.
+    parts = [_fields_of(looks, part, cell) for part in where.split(CHUNK)]
     outline, depth, weight = (torch.cat(field).numpy() for field in zip(*parts, strict=True)) if parts else ([], [], [])
     return np.asarray(outline, np.float32), np.asarray(depth, np.float32), np.asarray(weight, np.float32)
 
 
 def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Tensor, Tensor, Tensor]:
-    """`_fields` of a few points (3, M)."""
+    """`_fields` of a few points."""
     import torch
 
-    count = points.shape[1]
+    count = len(points)
     outline, depth, weight = torch.full((count,), -BAND), torch.full((count,), BAND), torch.zeros(count)
     alive = torch.arange(count)
     first, second = torch.full((count,), BAND), torch.full((count,), BAND)
@@ -156,9 +144,9 @@ def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Ten
         if index % 4 == 2:  # What two views put well outside stays outside.
             keep = second > -BAND
             if int(keep.sum()) < 0.8 * len(keep):
-                points, alive, first, second = points[:, keep], alive[keep], first[keep], second[keep]
+                points, alive, first, second = points[keep], alive[keep], first[keep], second[keep]
                 total, weights = total[keep], weights[keep]
-                if not len(alive):
+                if not len(points):
                     break
     outline[alive] = (second if len(looks) >= SPARE_FROM else first).clamp(-BAND, BAND)
     # What no view looks at lies behind everything.
@@ -170,7 +158,7 @@ def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Ten
 class _Look:
     """One view, ready to be asked at many points."""
 
-    def __init__(self, images: ObjectImages, cell: float) -> None:
+    def __init__(self, images: ObjectImages) -> None:
         import torch
 
         camera = images.camera
@@ -180,28 +168,25 @@ class _Look:
         scale, left, top = np.array([2 / width, 2 / height]), images.left, images.top
         to_unit = torch.tensor([[scale[0], 0, -scale[0] * left - 1], [0, scale[1], -scale[1] * top - 1]]).double()
         project = torch.cat([to_unit @ K @ T[:3], T[2:3]])
-        self.project: list[list[float]] = project.tolist()
+        self.linear, self.shift = project[:, :3].T.float().contiguous(), project[:, 3].float()
         self.focal = float(K[0, 0])
-        fields = images.fields.copy()
-        # A pixel that mixes front and back is worth little.
-        fields[2] /= 1 + (np.nan_to_num(images.spread) / (4 * cell)) ** 2
-        self.fields = torch.from_numpy(fields)[None]
+        self.fields = torch.from_numpy(images.fields)[None]
 
     def ask(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depth inside the outline, depth behind the surface, both large where not known, and the latter's weight.
 
-        Of points (3, M), each (M,), in scene units.
+        Of points (M, 3), each (M,), in scene units.
         """
         import torch
 
-        # Row by row: a product of matrices this small is slower than its parts.
-        x, y, z = (points[0] * a + points[1] * b + points[2] * c + shift for a, b, c, shift in self.project)
-        on = (z > 1e-6) & (x.abs() < z) & (y.abs() < z)
+        x, y, z = torch.addmm(self.shift, points, self.linear).unbind(1)
+        front = z > 1e-6
         at = torch.stack([x, y], dim=-1) / z.clamp_min(1e-6)[:, None]
         sampled = torch.nn.functional.grid_sample(
             self.fields, at[None, None], padding_mode="border", align_corners=False
         )
         inside, surface, weight = sampled[0, :, 0]
+        on = front & (at.abs().amax(dim=1) < 1)
         inside = (inside * (z / self.focal)).nan_to_num_(FAR).masked_fill_(~on, FAR)
         behind = (z - surface).nan_to_num_(FAR).masked_fill_(~on, FAR)
         return inside, behind, weight

@@ -44,7 +44,7 @@ class Observation:
         T = self.camera.T_world_cam.double().numpy()
         columns, rows = np.meshgrid(np.arange(self.camera.width) + 0.5, np.arange(self.camera.height) + 0.5)
         rays = np.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1], np.ones_like(rows)], axis=-1)
-        return (rays * self.depth[..., None]) @ T[:3, :3].T + T[:3, 3]
+        return np.asarray((rays * self.depth[..., None]) @ T[:3, :3].T + T[:3, 3], dtype=np.float64)
 
 
 def observe(splats: Gaussians, camera: Camera, *, features: Tensor | None = None) -> Observation:

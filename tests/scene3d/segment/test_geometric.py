@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scene3d import Scene3dError
+from scene3d._flatten import flatten
 from scene3d.capture import read_capture
 from scene3d.files import load_scene
 from scene3d.segment import find_instances
@@ -112,8 +113,8 @@ def test_the_scorer_is_exact(scorer: ModuleType) -> None:
 
 
 def test_the_tabletop_without_masks(tabletop_scene: Path, tabletop: Path, scorer: ModuleType) -> None:
-    scene = load_scene(tabletop_scene)
-    flat = scene.splats[scene.splats.component_index == 0]
+    scene = flatten(load_scene(tabletop_scene))
+    flat = scene.splats
     cameras = scene.cameras
     surface = surface_points(flat, cameras)
     labels = labels_from_geometry(flat, cameras, surface, find_supports(surface, scene.up), metric=True)
