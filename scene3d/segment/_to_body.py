@@ -37,6 +37,8 @@ SOLID = 0.3
 """Opacity from which a splat tells where the object is."""
 TRIM = 0.005
 """Share of the splats that each end of a side may leave out of the box."""
+STRAY = 0.25
+"""Splats behind a gap that is this share of the object's core are strays."""
 MARGIN = 0.1
 """The grid reaches this far beyond the box, as a share of its longest side."""
 ALONG, ACROSS = 72, 9
@@ -154,7 +156,7 @@ def _place(
             f"{name} is made of {int(mine.sum())} splats; a body needs at least {FEWEST_SPLATS}. Take photos from "
             "closer, or merge it with the object that it belongs to."
         )
-    points = splats.means[chosen].detach().double().cpu().numpy()
+    points = _without_strays(splats.means[chosen].detach().double().cpu().numpy())
     support = support_under(points, supports)
     axes = upright_axes(up if support is None else support.normal)
     core = points[_within(points @ axes.T)]
@@ -173,6 +175,22 @@ def _place(
     if support is not None:
         low[2] = support.offset - 1.5 * cell
     return Grid.around(low, high, axes, cell), support
+
+
+def _without_strays(points: NDArray) -> NDArray[np.float64]:
+    """Points (M, 3) less those that a wide gap along an axis parts from the rest: they would stretch the grid."""
+    low, high = np.quantile(points, [0.1, 0.9], axis=0)
+    widest = STRAY * float((high - low).max())
+    kept = np.ones(len(points), dtype=bool)
+    for axis in range(3):
+        values = np.sort(points[:, axis])
+        wide = np.diff(values) > widest
+        above, below = wide & (values[:-1] >= high[axis]), wide & (values[1:] <= low[axis])
+        if above.any():
+            kept &= points[:, axis] <= values[np.flatnonzero(above)[0]]
+        if below.any():
+            kept &= points[:, axis] >= values[np.flatnonzero(below)[-1] + 1]
+    return points[kept]
 
 
 def _within(points: NDArray) -> NDArray[np.bool_]:
