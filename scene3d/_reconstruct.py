@@ -11,7 +11,7 @@ scene folder.
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,7 @@ def reconstruct(
         on_capture(capture)
     result = fit(capture, fit_config, out=out, device=device, seed=seed, resume=resume, on_progress=progress)
 
-    from scene3d.report import evaluate, write_report
+    from scene3d.report import evaluate, renew_objects_report, write_report
 
     photos = {view.name: view for view in capture.views}
     scene = Scene(
@@ -134,17 +134,10 @@ def reconstruct(
     scene = replace(scene, metrics=_summary(metrics))
     save_scene(scene, out, overwrite=True)
     write_report(out / "report", metrics, scene.splats, scene.views, capture, title=out.resolve().name)
-    _without_old_objects(out / "report")
+    renew_objects_report(out / "report", scene)
     if not segment or result.interrupted:
         return scene
     return _segmented(scene, out, seed=seed, progress=progress)
-
-
-def _without_old_objects(report: Path) -> None:
-    """Take away the sheet of objects that a scene had which this one replaced."""
-    for name in ("objects.png", "objects.json"):
-        with suppress(OSError):
-            (report / name).unlink(missing_ok=True)
 
 
 def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitProgress], None] | None) -> Scene:
@@ -157,10 +150,13 @@ def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitPro
 
     try:
         found = segment_scene(scene, SegmentRequest(seed=seed), progress=_stages(progress))
-    except Scene3dError as error:
+    except (Scene3dError, KeyboardInterrupt) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        why = "Stopped by Ctrl-C." if stopped else str(error)
+        note = f"No objects were told apart. {why} The scene is in one piece; scene3d segment tries again."
         # Kept where the next segmentation puts its own notes, so that it goes when it is no longer true.
-        note = f"No objects were told apart. {error} The scene is in one piece; scene3d segment tries again."
-        scene = replace(scene, source={**scene.source, "segment": {"method": None, "notes": [note], "seed": seed}})
+        told = {"method": None, "notes": [note], "seed": seed, "interrupted": stopped}
+        scene = replace(scene, source={**scene.source, "segment": told})
         save_scene(scene, out, overwrite=True)
         return scene
     save_scene(found, out, overwrite=True)

@@ -91,7 +91,7 @@ class Edit:
         if not steps:
             raise UsageError("Nothing to change was given. For example: scene3d edit SCENE --remove mug")
         from scene3d.files import load_scene, save_scene
-        from scene3d.report import object_rows
+        from scene3d.report import object_rows, renew_objects_report
 
         scene = load_scene(self.scene)
         self._check_scale(scene, steps, terminal)
@@ -100,6 +100,7 @@ class Edit:
             scene, said = STEPS[flag](scene, value)
             done.append((flag, said))
         save_scene(scene, self.scene, overwrite=True)
+        renew_objects_report(self.scene / "report", scene, title=self.scene.resolve().name)
         edits = [
             {"edit": flag, "value": value, "done": said} for (flag, value), (_, said) in zip(steps, done, strict=True)
         ]
@@ -122,9 +123,10 @@ class Edit:
         if other is not None:
             raise UsageError(f"--{flag} goes alone, but --{other} was given too. Run them one after the other.")
         from scene3d.files import restore_next, restore_previous
-        from scene3d.report import object_rows
+        from scene3d.report import object_rows, renew_objects_report
 
         scene = restore_previous(self.scene) if self.undo else restore_next(self.scene)
+        renew_objects_report(self.scene / "report", scene, title=self.scene.resolve().name)
         names = ", ".join(thing.name for thing in scene.objects) or "none"
         said = "the scene is as it was before the last change" if self.undo else "what was undone is done again"
         document = {

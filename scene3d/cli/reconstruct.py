@@ -109,7 +109,7 @@ class Reconstruct:
             from scene3d.report import print_object_table
 
             print_object_table(terminal, scene)
-        return INTERRUPTED if scene.source.get("interrupted") else 0
+        return INTERRUPTED if _interrupted(scene) else 0
 
 
 verb = Reconstruct
@@ -137,6 +137,12 @@ def _introduce(capture: Capture, terminal: Terminal) -> tuple[str, ...]:
     return capture.notes
 
 
+def _interrupted(scene: Scene) -> bool:
+    """Whether Ctrl-C ended the fit or the search for objects."""
+    source = scene.source
+    return bool(source.get("interrupted") or source.get("segment", {}).get("interrupted"))
+
+
 def _document(scene: Scene, out: Path) -> dict[str, Any]:
     from scene3d.report import object_rows
 
@@ -144,7 +150,7 @@ def _document(scene: Scene, out: Path) -> dict[str, Any]:
         "scene": str(out),
         "report": str(out / "report" / "index.html"),
         "preview": str(out / "report" / "preview.png"),
-        "interrupted": bool(scene.source.get("interrupted")),
+        "interrupted": _interrupted(scene),
         "metric": scene.metric,
         "scale_source": scene.scale_source,
         "set_scale_with": None if scene.metric else scale_command(scene, out),

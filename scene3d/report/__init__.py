@@ -15,6 +15,7 @@ from scene3d.report._object_table import object_lines as object_lines
 from scene3d.report._object_table import object_rows as object_rows
 from scene3d.report._object_table import print_object_table as print_object_table
 from scene3d.report._overlay_sheet import overlay_sheet as overlay_sheet
+from scene3d.report._overlay_sheet import renew_objects_report as renew_objects_report
 from scene3d.report._overlay_sheet import write_objects_report as write_objects_report
 from scene3d.report._write import write_report as write_report
 

@@ -48,8 +48,6 @@ SOLID = 0.5
 SMALL = 160
 """Size at which views are compared [px]."""
 CANDIDATES = 40
-MOST_CHANNELS = 16
-"""Labels that are rendered at once; more would need images of that many channels."""
 SHOWN = 12
 """Pixels at that size from which an object is to be seen."""
 TINT = 0.34
@@ -80,26 +78,11 @@ def colour_of(number: int) -> tuple[int, int, int]:
 
 def label_map(scene: Scene, camera: Camera) -> NDArray[np.int32]:
     """What each pixel of a view shows: 0 the background, i + 1 the scene's object i, shape (H, W)."""
-    import torch
+    from scene3d.segment._label_shares import label_shares
 
-    from scene3d.render import render
-
-    splats = scene.splats.detach()
-    component = splats.component_index.long()
-    camera = camera.to(splats.means.device)
-    best = torch.zeros(camera.height, camera.width, device=splats.means.device)
-    labels = torch.zeros_like(best, dtype=torch.int32)
-    for first in range(0, len(scene.objects) + 1, MOST_CHANNELS):
-        numbers = torch.arange(first, min(first + MOST_CHANNELS, len(scene.objects) + 1), device=component.device)
-        one_hot = (component[:, None] == numbers).to(splats.means)
-        with torch.no_grad():
-            frame = render(splats, camera, T_world_body=_poses(scene), features=one_hot)
-        assert frame.features is not None
-        most = frame.features.max(dim=-1)
-        nearer = (most.values > best) & (frame.alpha >= SOLID)
-        best = torch.where(nearer, most.values, best)
-        labels = torch.where(nearer, numbers[most.indices].int(), labels)
-    return labels.cpu().numpy()
+    splats, labels = scene.splats, len(scene.objects) + 1
+    (shares,) = label_shares(splats, splats.component_index, labels, [camera], T_world_body=_poses(scene))
+    return np.where(shares.sum(axis=-1) >= SOLID, shares.argmax(axis=-1), 0).astype(np.int32)
 
 
 def choose_views(scene: Scene, views: Sequence[SceneView], count: int) -> list[SceneView]:

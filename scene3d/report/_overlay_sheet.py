@@ -8,6 +8,7 @@ report, with the same figures as ``objects.json`` and a section of its page.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from scene3d._scene import Scene, SceneView
 
-__all__ = ["overlay_sheet", "write_objects_report"]
+__all__ = ["overlay_sheet", "renew_objects_report", "write_objects_report"]
 
 WIDTH = 1760
 MARGIN, GAP = 28, 8
@@ -113,6 +114,28 @@ def write_objects_report(folder: Path | str, scene: Scene, *, title: str = "") -
     except OutputError as error:
         raise OutputError(f"{error} The scene itself is saved, only its report is missing.") from error
     return folder / "objects.png"
+
+
+def renew_objects_report(folder: Path | str, scene: Scene, *, title: str = "") -> None:
+    """Make a report of objects true again after the scene has changed; where there was none, none is made.
+
+    Args:
+        folder: As for `write_objects_report`. Of a scene without objects the sheet is taken away.
+        scene: The scene as it is now.
+        title: Name of the scene.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    if not (folder / "objects.png").is_file():
+        return
+    if scene.objects:
+        write_objects_report(folder, scene, title=title)
+        return
+    for name in ("objects.png", "objects.json"):
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _summary(scene: Scene, rows: Sequence[dict[str, Any]]) -> str:

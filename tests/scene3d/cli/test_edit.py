@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from scene3d import Gaussians, Scene, load_scene, save_scene
+from scene3d.report import write_objects_report
 
 from ..conftest import scene_of_objects
 
@@ -25,6 +26,21 @@ BLOCK, ROPE = "Wooden block!", "blue rope"
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     return save_scene(scene_of_objects(), tmp_path / "table")
+
+
+def test_the_sheet_of_objects_follows_a_change(command: Command, table: Path) -> None:
+    sheet, rows = table / "report" / "objects.png", table / "report" / "objects.json"
+    assert command("edit", table, "--rename", f"{ROPE},string").code == 0
+    assert not sheet.exists()  # A folder without a report is not given one.
+    write_objects_report(table / "report", load_scene(table), title="table")
+    before = sheet.read_bytes()
+    assert command("edit", table, "--rename", "string,cord").code == 0
+    assert [row["name"] for row in json.loads(rows.read_text())] == [BLOCK, "cord"]
+    assert sheet.read_bytes() != before
+    assert command("edit", table, "--undo").code == 0
+    assert sheet.read_bytes() == before
+    assert command("edit", table, "--remove", "string", "--remove", BLOCK).code == 0
+    assert not (sheet.exists() or rows.exists())
 
 
 def alike(a: Scene, b: Scene) -> bool:
