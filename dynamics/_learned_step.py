@@ -61,7 +61,7 @@ class LearnedStep:
     dt: float
     """Length of a step [s]."""
     gravity: Tensor | float = 9.81
-    """Downwards [m/s^2]."""
+    """Downwards [m/s^2], one for all or of each world, shape (B, 1)."""
     network: ContactNetwork | None = None
     """None is plain physics."""
     support: ContactSupport | None = None
@@ -262,7 +262,8 @@ def _acceleration(step: LearnedStep, twist: Tensor, inertia: Inertia) -> Tensor:
 
     down = torch.zeros_like(twist[..., :3])
     down[..., 2] = -1.0
-    return down * step.gravity * (inertia.inverse_mass > 0)[..., None]
+    gravity = step.gravity if isinstance(step.gravity, float) or step.gravity.ndim == 0 else step.gravity[..., None]
+    return down * gravity * (inertia.inverse_mass > 0)[..., None]
 
 
 def _moved(

@@ -79,7 +79,7 @@ class TossBody:
 
 @dataclass(frozen=True, eq=False)
 class TossConstants:
-    """Physical constants of a set of tosses, scalars."""
+    """Physical constants of a set of tosses: scalars, or one value for each of B worlds, shape (B, 1)."""
 
     friction: Tensor
     """Coulomb coefficient."""
@@ -106,8 +106,13 @@ class TossConstants:
         return TossConstants(**{name: torch.tensor(value) for name, value in values.items()})
 
     def numbers(self) -> dict[str, float]:
-        """As numbers by name."""
+        """As numbers by name; of scalars only."""
         return {field.name: float(getattr(self, field.name)) for field in fields(self)}
+
+    def of_worlds(self, index: Tensor) -> TossConstants:
+        """One row for each world of `index` (B,), which says whose row it takes; scalars are for all alike."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return TossConstants(**{name: v[index] if v.ndim else v for name, v in values.items()})
 
 
 TEXTBOOK = {
@@ -284,7 +289,7 @@ def toss_step(
     after = moved.twist[:, 0]
     pose = moved.T_world_body[:, 0]
     if body.com.any():
-        arm = rotation_from_wxyz(pose[:, 3:]) @ (pose.new_tensor(body.com) * constants.size)
+        arm = _arm(body, constants, rotation_from_wxyz(pose[:, 3:]))
         after = torch.cat([after[:, :3] - torch.linalg.cross(after[:, 3:], arm), after[:, 3:]], dim=-1)
     return pose, after, moved if shape[1] else None
 
@@ -299,7 +304,7 @@ def toss_contacts(
     import torch
 
     R = rotation_from_wxyz(pose[:, 3:])
-    arm = (R @ (pose.new_tensor(body.com) * constants.size))[:, None]
+    arm = _arm(body, constants, R)[:, None]
     inertia = _inertia(body, constants, pose, R, arm)
     central = torch.cat([twist[:, :3] + torch.linalg.cross(twist[:, 3:], arm[:, 0]), twist[:, 3:]], dim=-1)
     free = with_gravity(step, torch.stack([central, torch.zeros_like(central)], dim=1), inertia)
@@ -307,10 +312,20 @@ def toss_contacts(
     return inertia, contacts, patch, free
 
 
+def _over(value: Tensor, dims: int) -> Tensor:
+    """A constant, made to broadcast over so many axes behind that of the worlds."""
+    return value.reshape(-1, *(1,) * dims) if value.ndim else value
+
+
+def _arm(body: TossBody, constants: TossConstants, R: Tensor) -> Tensor:
+    """From the frame's origin to the centre of mass, world axes [m], (B, 3)."""
+    return (R * (R.new_tensor(body.com) * constants.size)[..., None, :]).sum(-1)
+
+
 def _inertia(body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor, arm: Tensor) -> Inertia:
     import torch
 
-    local = pose.new_tensor(body.inertia) * constants.inertia
+    local = pose.new_tensor(body.inertia) * _over(constants.inertia, 2)
     tensor = R @ local @ R.transpose(-1, -2)
     inverse = R @ torch.linalg.inv(local) @ R.transpose(-1, -2)
     zero = torch.zeros_like(tensor)
@@ -325,10 +340,11 @@ def _contacts(
     """Spheres at the points against the table, lowest first, and where the low part of the surface lies."""
     import torch
 
-    points = pose.new_tensor(body.points) * constants.size + pose.new_tensor(body.inward) * constants.corner_radius
+    radius = _over(constants.corner_radius, 2)
+    points = pose.new_tensor(body.points) * _over(constants.size, 2) + pose.new_tensor(body.inward) * radius
     centres = pose[:, None, :3] + points @ R.transpose(-1, -2)
     up = pose.new_tensor([0.0, 0.0, 1.0])
-    lowest = centres - constants.corner_radius * up
+    lowest = centres - radius * up
     gap = lowest[..., 2]
     velocity = twist[:, None, 2] + _cross_z(twist[:, None, 3:], lowest - inertia.com[:, :1])
     near = (gap + velocity * dt < 0) | (gap < MARGIN)

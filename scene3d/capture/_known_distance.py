@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
 
-__all__ = ["KnownDistance", "known_distance", "parse_known_distance", "require_pixels"]
+__all__ = ["KnownDistance", "known_distance", "parse_known_distance", "photo_index", "require_pixels", "straight"]
 
 EXAMPLE = "IMG_0042.jpg,812,455,1290,470=0.297"
 AIM = 1 / 640
@@ -85,7 +85,7 @@ def known_distance(place: Scene | Capture, spec: KnownDistance | str) -> ScaleEs
     """
     spec = parse_known_distance(spec) if isinstance(spec, str) else spec
     witnesses = _witnesses(place)
-    indices = [_index([view.name for view in witnesses.views], name) for name in spec.images]
+    indices = [photo_index([view.name for view in witnesses.views], name) for name in spec.images]
     ends = [witnesses.point(i, pixel) for i, pixel in zip(indices, spec.pixels, strict=True)]
     between = ends[1].position - ends[0].position
     distance = float(np.linalg.norm(between))
@@ -110,7 +110,7 @@ def require_pixels(text: str, views: Sequence[View]) -> None:
     """
     spec = parse_known_distance(text)
     for name, pixel in zip(spec.images, spec.pixels, strict=True):
-        straight(views[_index([view.name for view in views], name)], pixel)
+        straight(views[photo_index([view.name for view in views], name)], pixel)
 
 
 @dataclass(frozen=True)
@@ -194,19 +194,30 @@ def _witnesses(place: Scene | Capture) -> _Witnesses:
     return _Witnesses(views, tuple(there), background, place.up)
 
 
-def _index(names: Sequence[str], name: str) -> int:
-    """The photo of that name; its file name alone, or that without its ending, will do where it is unique."""
+def photo_index(names: Sequence[str], name: str, flag: str = "") -> int:
+    """The photo of that name; its file name alone, or that without its ending, will do where it is unique.
+
+    Args:
+        names: Of all photos.
+        name: What was given.
+        flag: The option that it was given with, for messages.
+
+    Raises:
+        UsageError: There is no such photo, or more than one.
+    """
     for short in (lambda n: n, lambda n: n.rsplit("/", 1)[-1], lambda n: n.rsplit("/", 1)[-1].rsplit(".", 1)[0]):
         found = [i for i, full in enumerate(names) if short(full) == name]
         if len(found) == 1:
             return found[0]
         if found:
             some = ", ".join(names[i] for i in found[:3])
-            raise UsageError(f"{name!r} names {len(found)} photos ({some}). Write one of them in full.")
+            given = f"{flag} {name!r}".lstrip()
+            raise UsageError(f"{given} names {len(found)} photos ({some}). Write one of them in full.")
     if not names:
-        raise UsageError("The scene has no cameras, so a known distance cannot be looked up in its photos.")
+        raise UsageError(f"The scene has no cameras, so the photo {name!r} cannot be looked up.")
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[:3]
-    raise UsageError(f"There is no photo {name!r}; the nearest names are {', '.join(near)}.")
+    missing = f"{flag} names the photo {name!r}, which there is not" if flag else f"There is no photo {name!r}"
+    raise UsageError(f"{missing}; the nearest names are {', '.join(near)}.")
 
 
 def straight(view: View, pixel: tuple[float, float]) -> tuple[float, float]:

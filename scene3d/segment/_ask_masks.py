@@ -13,7 +13,7 @@ import numpy as np
 
 from scene3d.capture._geometry import Poses, project
 from scene3d.segment._instances import UNKNOWN
-from scene3d.segment._observations import observe
+from scene3d.segment._label_shares import label_shares
 from scene3d.segment._sam2 import Clicks
 from scene3d.segment._vote import UNSEEN
 
@@ -75,12 +75,11 @@ def shown(splats: Gaussians, camera: Camera, of_splat: Tensor, objects: int) -> 
     """Label of each pixel as its splats have it, `UNKNOWN` where most of them have none, shape (H, W)."""
     import torch
 
-    channel = torch.where(of_splat == UNSEEN, objects + 1, of_splat).long()
-    one_hot = torch.nn.functional.one_hot(channel, objects + 2).float()
-    seen = observe(splats, camera, features=one_hot.to(splats.means.device))
-    labels = seen.features.argmax(axis=-1).astype(np.int32)
+    channel = torch.where(of_splat == UNSEEN, objects + 1, of_splat)
+    (shares,) = label_shares(splats, channel, objects + 2, [camera])
+    labels = shares.argmax(axis=-1).astype(np.int32)
     labels[labels == objects + 1] = UNKNOWN
-    labels[seen.alpha < SOLID] = 0
+    labels[shares.sum(axis=-1) < SOLID] = 0
     return labels
 
 

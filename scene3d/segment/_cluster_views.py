@@ -1,6 +1,6 @@
 """Clusters as the views see them: label maps, how well views agree, and what is cut by a picture's border.
 
-Splats that carry labels are rendered as one channel for each label. An object that really stands free looks the same
+An object that really stands free looks the same
 from everywhere: where its splats shine, nothing else does. Splats that drifted there from elsewhere do not make such a
 picture.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scene3d.segment._label_shares import label_shares
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
 
-__all__ = ["Agreement", "agreement", "label_shares"]
+__all__ = ["Agreement", "agreement", "whole_shares"]
 
 FEWEST_PIXELS = 12
 """A view that shows fewer pixels of an object has no say about it."""
@@ -39,7 +41,7 @@ class Agreement:
     """Share of those that cut it by their border, 0 to 1."""
 
 
-def label_shares(splats: Gaussians, of_splat: Tensor, labels: int, cameras: Sequence[Camera]) -> Iterator[NDArray]:
+def whole_shares(splats: Gaussians, of_splat: Tensor, labels: int, cameras: Sequence[Camera]) -> Iterator[NDArray]:
     """How much of each pixel each label makes up, what shines through counting as background.
 
     Args:
@@ -51,17 +53,8 @@ def label_shares(splats: Gaussians, of_splat: Tensor, labels: int, cameras: Sequ
     Yields:
         For each camera shares (H, W, L) that sum to 1, float32.
     """
-    import torch
-
-    from scene3d.render import render
-
-    one_hot = torch.nn.functional.one_hot(of_splat.clamp_min(0).long(), labels).to(splats.means)
-    for camera in cameras:
-        with torch.no_grad():
-            frame = render(splats.detach(), camera, features=one_hot)
-        assert frame.features is not None
-        shares = frame.features.cpu().numpy()
-        shares[..., 0] += 1 - frame.alpha.cpu().numpy()
+    for shares in label_shares(splats, of_splat, labels, cameras):
+        shares[..., 0] += 1 - shares.sum(axis=-1)
         yield shares
 
 
@@ -69,7 +62,7 @@ def agreement(shares: Sequence[NDArray]) -> Agreement:
     """How sharply each object stands out in the views.
 
     Args:
-        shares: As from `label_shares`, one for each view.
+        shares: As from `whole_shares`, one for each view.
     """
     count = shares[0].shape[-1] - 1
     inside, outside, missing = np.zeros(count), np.zeros(count), np.zeros(count)

@@ -14,7 +14,7 @@ import numpy as np
 from scene3d._errors import SegmentError
 from scene3d.segment._cluster_ground import height_band
 from scene3d.segment._cluster_outline import sharpened
-from scene3d.segment._cluster_views import agreement, label_shares
+from scene3d.segment._cluster_views import agreement, whole_shares
 from scene3d.segment._clusters import Cluster, find_clusters
 from scene3d.segment._find_supports import basis
 from scene3d.segment._labels import Labels
@@ -86,7 +86,7 @@ def labels_from_geometry(
     feet = [height_band(support, surface.distance, metric, min_height).foot for support in supports]
     of_splat = splats_of_clusters(splats, cameras, surface, supports, clusters, feet)
     views = [cameras[i].fitted(LONGEST_SIDE) for i in spread_views(len(cameras))]
-    seen = agreement(list(label_shares(splats, of_splat, len(clusters) + 1, views)))
+    seen = agreement(list(whole_shares(splats, of_splat, len(clusters) + 1, views)))
     return _sorted(of_splat, seen.confidence, seen.cut, clusters, tuple(supports))
 
 
@@ -159,7 +159,7 @@ def _by_splats(
     for label, cluster in enumerate(clusters, start=1):
         first[surface.splat[cluster.points]] = label
     start = torch.from_numpy(first).to(splats.means.device)
-    shares = label_shares(splats, start, len(clusters) + 1, views)
+    shares = whole_shares(splats, start, len(clusters) + 1, views)
     maps = (
         _edges_found(splats, view, share, _reach(view, surface, feet))
         for view, share in zip(views, shares, strict=True)

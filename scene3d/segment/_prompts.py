@@ -8,7 +8,6 @@ different names on one cluster divide it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ import numpy as np
 from scene3d._errors import SegmentError, UsageError
 from scene3d.segment._cluster_divide import divided
 from scene3d.segment._cluster_ground import Band, height_band
-from scene3d.segment._cluster_views import agreement, label_shares
+from scene3d.segment._cluster_views import agreement, whole_shares
 from scene3d.segment._clusters import Cluster, find_clusters
 from scene3d.segment._find_supports import inside_outline
 from scene3d.segment._geometric import splats_of_clusters
@@ -146,7 +145,7 @@ def labels_from_prompts(
         if label > len(renamed.names) and counts[label] == 0:
             raise SegmentError(f"The click on {name!r} meets no splats of its own. Click nearer to its middle.")
     views = [cameras[i].fitted(LONGEST_SIDE) for i in spread_views(len(cameras))]
-    seen = agreement(list(label_shares(splats, of_splat, len(names) + 1, views)))
+    seen = agreement(list(whole_shares(splats, of_splat, len(names) + 1, views)))
     confidence = (*renamed.confidence, *seen.confidence[len(renamed.names) :])
     named = (*renamed.named, *(bool(group[0].prompt.name) for group in chosen.values()))
     return Labels(tuple(names), of_splat, confidence, tuple(supports), named, renamed.notes)
@@ -169,10 +168,10 @@ def click_on(splats: Gaussians, cameras: Sequence[Camera], photos: Sequence[View
         UsageError: There is no such photo, or the pixel lies outside of it.
         SegmentError: Nothing is there.
     """
-    from scene3d.capture._known_distance import straight
+    from scene3d.capture._known_distance import photo_index, straight
     from scene3d.capture._ray_surface import ray_surface
 
-    index = _photo([photo.name for photo in photos], prompt.image)
+    index = photo_index([photo.name for photo in photos], prompt.image, "--point")
     camera = cameras[index]
     x, y = straight(photos[index], (prompt.u, prompt.v))
     K = camera.K.detach().cpu().double().numpy()
@@ -187,21 +186,6 @@ def click_on(splats: Gaussians, cameras: Sequence[Camera], photos: Sequence[View
             f"The click {_said(prompt)} meets no surface: the scene shows nothing there. Click on the thing itself."
         )
     return Hit(prompt, index, T[:3, 3] + found[0] * (T[:3, :3] @ rays[0]), pixel)
-
-
-def _photo(names: Sequence[str], name: str) -> int:
-    """The photo of that name; its file name alone, or that without its ending, will do where it is unique."""
-    for short in (lambda n: n, lambda n: n.rsplit("/", 1)[-1], lambda n: n.rsplit("/", 1)[-1].rsplit(".", 1)[0]):
-        found = [i for i, full in enumerate(names) if short(full) == name]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            some = ", ".join(names[i] for i in found[:3])
-            raise UsageError(
-                f"--point names {name!r}, which {len(found)} photos are called ({some}). Write it in full."
-            )
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or list(names[:3])
-    raise UsageError(f"--point names the photo {name!r}, which there is not; the nearest names are {', '.join(near)}.")
 
 
 def _naming(
@@ -228,7 +212,7 @@ def _naming(
 
 
 def _label_at(splats: Gaussians, labels: Labels, camera: Camera, hit: Hit) -> int:
-    shares = next(label_shares(splats, labels.of_splat, len(labels.names) + 1, [camera]))
+    shares = next(whole_shares(splats, labels.of_splat, len(labels.names) + 1, [camera]))
     return int(shares[int(hit.pixel[1]), int(hit.pixel[0])].argmax())
 
 

@@ -70,14 +70,11 @@ def surface_points(splats: Gaussians, cameras: Sequence[Camera]) -> Surface:
         splats: N splats in the world.
         cameras: Single views.
     """
-    return _of_splats(splats, [cameras[i].fitted(LONGEST_SIDE) for i in spread_views(len(cameras))])
-
-
-def _of_splats(splats: Gaussians, cameras: Sequence[Camera]) -> Surface:
     import torch
 
     from scene3d._gaussians import SH_C0
 
+    cameras = [cameras[i].fitted(LONGEST_SIDE) for i in spread_views(len(cameras))]
     weights, aim = _contributions(splats, cameras)
     means = splats.means.detach().cpu().double().numpy()
     distance = _distance(means, weights, cameras)

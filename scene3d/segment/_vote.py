@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from scene3d.segment._label_shares import label_shares
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
     import torch
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
@@ -102,21 +105,12 @@ def label_image(splats: Gaussians, of_splat: Tensor, camera: Camera, labels: int
         camera: A single view.
         labels: Number of labels, the background's among them.
     """
-    import torch
-
-    from scene3d.render import render
-
-    one_hot = torch.nn.functional.one_hot(of_splat.clamp_min(0), labels).to(splats.means)
-    with torch.no_grad():
-        frame = render(splats, camera, features=one_hot)
-    assert frame.features is not None
-    shares = frame.features.clone()
-    shares[..., 0] += 1 - frame.alpha
-    return shares.argmax(-1).to(torch.int32).cpu().numpy()
+    (shares,) = label_shares(splats, of_splat, labels, [camera])
+    shares[..., 0] += 1 - shares.sum(axis=-1)  # What shines through is background.
+    return shares.argmax(axis=-1).astype(np.int32)
 
 
 def _image(values: ArrayLike, dtype: torch.dtype, camera: Camera, what: str) -> Tensor:
-    import numpy as np
     import torch
 
     image = torch.from_numpy(np.array(values)).to(dtype)
