@@ -3,7 +3,8 @@
 A splat votes for two labels when the outline runs through it; whichever wins, the object loses an edge or takes some
 of its surroundings along. Such a splat is cut into thirds along its longest axis, then along its second one, and where
 the thirds win different labels they replace it. Everything else stays as it was, so few splats are added and the
-pictures stay the same: the thirds blend to the profile of the whole.
+pictures stay the same: the thirds blend to the profile of the whole. Outlines that were cut in an earlier segmentation
+are not cut again, or the scene would grow each time.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ ROUNDS = 4
 """Cuts along the longest and the second axis in turn; thin things need the last ones."""
 MOST_SPLITS = 0.25
 """Splats that may be cut in one round, as a share of all: more is no outline but a mask that fits nothing."""
+SAME = 0.7
+"""An object is the one that was there before when they have this share of the splats of both in common."""
 NARROW = 0.6
 """Deviation of a third, as a share of the whole's along the cut."""
 # Offset of the outer thirds [deviations], and opacity of outer and middle third as a share of the whole's, for
@@ -63,6 +66,7 @@ def split_straddling(
     label_maps: Sequence[ArrayLike],
     labels: int,
     *,
+    before: Tensor | None = None,
     rounds: int = ROUNDS,
 ) -> tuple[Gaussians, Tensor]:
     """Cut the splats that outlines run through.
@@ -72,6 +76,7 @@ def split_straddling(
         cameras: Single views of the label maps' sizes.
         label_maps: As for `vote`.
         labels: Number of labels, the background's among them.
+        before: Label of each splat in an earlier segmentation, whose outlines were cut, 0 the background, shape (N,).
         rounds: Cuts that one splat may see.
 
     Returns:
@@ -82,22 +87,28 @@ def split_straddling(
 
     chosen = np.unique(np.linspace(0, len(cameras) - 1, min(MOST_VIEWS, len(cameras))).astype(int))
     cameras, label_maps = [cameras[i] for i in chosen], [label_maps[i] for i in chosen]
-    votes = vote(splats, cameras, label_maps, labels)
-    now = _Voted(splats, votes, torch.arange(len(splats), device=splats.means.device))
+    # Colours play no part in votes; pieces get those of their whole in the end.
+    bare = replace(splats, shN=splats.shN[:, :0])
+    votes = vote(bare, cameras, label_maps, labels)
+    cut_already = _found_again(votes, before)
+    now = _Voted(bare, votes, torch.arange(len(splats), device=splats.means.device))
     for turn in range(rounds):
-        straddling = _straddling(now.votes)
+        straddling = _straddling(now.votes, cut_already)
         if not straddling.any():
             break
         whole, kept = now[straddling], now[~straddling]
         axis = whole.splats.scales.argsort(dim=1, descending=True)[:, turn % 2]
         pieces = thirds(whole.splats, axis)
         n = len(kept.splats)
-        cut_votes = vote(type(splats).cat([kept.splats, pieces]), cameras, label_maps, labels)
+        cut_votes = vote(type(bare).cat([kept.splats, pieces]), cameras, label_maps, labels)
         cut = _Voted(pieces, cut_votes[n:], whole.source.repeat(3))
         apart = _apart(labels_of(cut.votes).view(3, -1))
         now = _joined([kept, whole[~apart], cut[apart.repeat(3)]])
+    if len(now.splats) == len(splats):
+        return splats, now.source.sort().values
     order = now.source.argsort(stable=True)
-    return now.splats[order], now.source[order]
+    source = now.source[order]
+    return replace(now.splats[order], shN=splats.shN[source]), source
 
 
 def thirds(splats: Gaussians, axis: Tensor) -> Gaussians:
@@ -138,13 +149,34 @@ def thirds(splats: Gaussians, axis: Tensor) -> Gaussians:
     return Gaussians.cat(parts)
 
 
-def _straddling(votes: Tensor) -> Tensor:
-    """Which splats to cut, shape (N,); the most mixed ones where there are too many."""
+def _found_again(votes: Tensor, before: Tensor | None) -> Tensor:
+    """Which labels (L,) are those of an earlier segmentation; the background is when any of them is."""
+    import torch
+
+    again = torch.zeros(votes.shape[1], dtype=torch.bool, device=votes.device)
+    if before is None:
+        return again
+    seen = votes.sum(dim=1) > 0
+    now, then = labels_of(votes)[seen], before.to(votes.device).long()[seen]
+    sizes = torch.bincount(then)
+    for label in range(1, len(again)):
+        own = now == label
+        common = torch.bincount(then[own], minlength=len(sizes))
+        either = int(own.sum()) + sizes - common
+        again[label] = bool((common[1:] >= SAME * either[1:].clamp_min(1)).any())
+    again[0] = again.any()
+    return again
+
+
+def _straddling(votes: Tensor, cut_already: Tensor) -> Tensor:
+    """Which splats to cut, shape (N,): not those between two labels (L,) that were; the most mixed of too many."""
     import torch
 
     total = votes.sum(dim=1)
     share = votes.amax(dim=1) / total.clamp_min(1e-9)
     straddling = (total > 0) & (share < MIXED)
+    if bool(cut_already.any()):
+        straddling &= ~cut_already[votes.topk(2, dim=1).indices].all(dim=1)
     most = int(MOST_SPLITS * len(votes))
     if int(straddling.sum()) > most:
         chosen = torch.where(straddling, share, 2.0).argsort(stable=True)[:most]

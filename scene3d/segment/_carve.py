@@ -2,7 +2,8 @@
 
 The object is inside all its outlines, behind the surface that was seen, and above what it stands on: the least of three
 signed distances. What no view could look at stays solid, so that the body is closed; hollows that were looked into
-stay open, and those of vessels, which splats see badly, are completed (`_close_unseen.py`).
+stay open, and those of vessels, which splats see badly, are completed (`_close_unseen.py`). What is hardly more than
+haze comes out lumpy, since its surface is as uncertain as the haze is deep: it is smoothed at constant volume.
 """
 
 from __future__ import annotations
@@ -35,14 +36,31 @@ def carve(volume: Volume, support: SupportPlane | None) -> NDArray[np.float32]:
         support: What the object stands on: it ends there. None for a thing that hangs or whose support is not seen.
     """
     outline, depth, cell = volume.outline, volume.depth, volume.grid.cell
+    height = np.full_like(outline, np.inf)
     if support is not None:
-        height = support.heights(volume.grid.centres())
-        outline = np.minimum(outline, height.astype(np.float32))
+        height = support.heights(volume.grid.centres()).astype(np.float32)
+        outline = np.minimum(outline, height)
     hollow = hollow_of_vessel(outline, depth, volume.weight, cell)
     depth = _smooth(depth, volume.weight) + SLACK * cell
     if hollow is not None:
         depth = np.where(hollow.is_vessel, hollow.depth, depth)
-    return np.minimum(outline, depth).astype(np.float32)
+    field = np.minimum(outline, depth)
+    if volume.blur > 0:
+        # The cut by the support is sharp: below it the smoothing sees what it sees above.
+        field = np.minimum(_rounded(np.minimum(volume.outline, depth), height > 0, volume.blur), height)
+    return field.astype(np.float32)
+
+
+def _rounded(field: NDArray, counted: NDArray[np.bool_], blur: float) -> NDArray:
+    """A field smoothed by so many cells and shifted so that as many of the counted voxels are inside as before."""
+    from scipy.ndimage import gaussian_filter
+
+    inside = int((counted & (field > 0)).sum())
+    smooth = gaussian_filter(field, blur)
+    if not 0 < inside < int(counted.sum()):
+        return smooth
+    values = np.sort(smooth[counted])[::-1]
+    return smooth - 0.5 * (values[inside - 1] + values[inside])
 
 
 def _smooth(depth: NDArray, weight: NDArray) -> NDArray[np.float32]:

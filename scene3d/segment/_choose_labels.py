@@ -16,6 +16,7 @@ from scene3d.segment._instances import Instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
@@ -49,12 +50,13 @@ class Chosen:
     """``masks``, ``shape``, ``points``, ``SAM 2`` and their sums, or ``cut out``."""
 
 
-def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
+def choose_labels(scene: Scene, request: SegmentRequest, before: Tensor | None = None) -> Chosen:
     """Label the splats of a flat scene.
 
     Args:
         scene: All splats in the world's frame.
         request: What is wanted.
+        before: Object that each splat was of, counted from 1, 0 the background, shape (N,); None for a new scene.
 
     Raises:
         SegmentError: Nothing can be told apart, or what was asked for is not there.
@@ -70,7 +72,7 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
     if points and request.sam2 is not None:  # Clicks say what is wanted, and SAM 2 where it ends.
         photos = photos or scene.photos()
         _, supports, trouble = _supports(scene, scene.splats, request.seed)
-        splats, labels = _of_sam2(scene, scene.splats, None, photos, points, supports, request)
+        splats, labels = _of_sam2(scene, scene.splats, None, photos, points, supports, request, before)
         return Chosen(splats, _finished(labels, supports, trouble), "SAM 2")
     instances = _instances(scene, request, photos)
     if not instances.names and not points and request.use_masks and _cut_out(photos):
@@ -79,7 +81,7 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
     splats, labels, method = scene.splats, None, ""
     if instances.names:
         photos = photos or scene.photos()
-        splats, labels, method = *_of_masks(scene, instances, photos, supports), "masks"
+        splats, labels, method = *_of_masks(scene, instances, photos, supports, before), "masks"
     elif trouble is None:
         labels = _of_shape(scene, surface, supports, request, clicked=bool(points))
         method = "shape" if labels else ""
@@ -87,7 +89,8 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
         raise trouble
     if request.sam2 is not None:
         assert labels is not None
-        splats, labels = _of_sam2(scene, splats, labels, photos or scene.photos(), [], supports, request)
+        known_cuts = before if splats is scene.splats else None
+        splats, labels = _of_sam2(scene, splats, labels, photos or scene.photos(), [], supports, request, known_cuts)
         method += " and SAM 2"
     elif points:
         if splats is not scene.splats:  # Outlines were cut, so the splats have other numbers now.
@@ -96,7 +99,7 @@ def choose_labels(scene: Scene, request: SegmentRequest) -> Chosen:
         method = f"{method} and points" if method else "points"
     assert labels is not None
     if not instances.names and request.sam2 is None:
-        splats, labels = _cut(scene, labels, supports)
+        splats, labels = _cut(scene, labels, supports, before)
     notes = _photos_gone(scene, request) if not photos else ()
     return Chosen(splats, _finished(labels, supports, trouble, notes), method)
 
@@ -175,7 +178,11 @@ def _supports(
 
 
 def _of_masks(
-    scene: Scene, instances: Instances, photos: tuple[View, ...], supports: tuple[SupportPlane, ...]
+    scene: Scene,
+    instances: Instances,
+    photos: tuple[View, ...],
+    supports: tuple[SupportPlane, ...],
+    before: Tensor | None,
 ) -> tuple[Gaussians, Labels]:
     from scene3d._object_name import checked_names
     from scene3d.segment._from_masks import lift_masks
@@ -186,7 +193,7 @@ def _of_masks(
     others = [
         photo.camera.fitted(LONGEST_SIDE) for photo in photos if not instances.has(photo) and photo.name in fitted
     ]
-    return lift_masks(scene.splats, cameras, maps, names, others=others, supports=supports)
+    return lift_masks(scene.splats, cameras, maps, names, others=others, supports=supports, before=before)
 
 
 def _label_maps(instances: Instances, photos: tuple[View, ...]) -> tuple[list[Camera], list[NDArray[np.int32]]]:
@@ -227,7 +234,9 @@ def _of_shape(
         return None
 
 
-def _cut(scene: Scene, labels: Labels, supports: tuple[SupportPlane, ...]) -> tuple[Gaussians, Labels]:
+def _cut(
+    scene: Scene, labels: Labels, supports: tuple[SupportPlane, ...], before: Tensor | None
+) -> tuple[Gaussians, Labels]:
     """Splats cut where the outlines of their own labels run through them: rendered labels taken for masks."""
     from scene3d.segment._from_masks import lift_masks
     from scene3d.segment._surface_points import spread_views
@@ -238,7 +247,7 @@ def _cut(scene: Scene, labels: Labels, supports: tuple[SupportPlane, ...]) -> tu
     shown = [index for index in range(len(labels.names)) if any((map_ == index + 1).any() for map_ in maps)]
     if len(shown) < len(labels.names):
         return scene.splats, labels  # Something is too small to be rendered; it keeps the splats that it has.
-    splats, cut = lift_masks(scene.splats, cameras, maps, labels.names, supports=supports)
+    splats, cut = lift_masks(scene.splats, cameras, maps, labels.names, supports=supports, before=before)
     kept = [labels.names.index(name) for name in cut.names]
     confidence = tuple(labels.confidence[index] for index in kept)
     named = tuple(labels.named[index] for index in kept) if labels.named else ()
@@ -280,6 +289,7 @@ def _of_sam2(
     points: list[PointPrompt],
     supports: tuple[SupportPlane, ...],
     request: SegmentRequest,
+    before: Tensor | None,
 ) -> tuple[Gaussians, Labels]:
     """Outlines drawn by SAM 2: of what was clicked on, or of what was found already."""
     from scene3d._object_name import checked_names
@@ -299,4 +309,4 @@ def _of_sam2(
     else:
         assert labels is not None
         tracked = sam2_refined(splats, photos, labels, request.sam2, device=request.device)
-    return lift_masks(splats, tracked.cameras, tracked.label_maps, tracked.names, supports=supports)
+    return lift_masks(splats, tracked.cameras, tracked.label_maps, tracked.names, supports=supports, before=before)

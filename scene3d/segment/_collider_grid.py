@@ -40,10 +40,10 @@ class Grid:
         nx, ny, nz = (max(4, int(np.ceil(side / cell))) for side in sides)
         return Grid(np.asarray(axes, dtype=np.float64), np.asarray(low, dtype=np.float64), cell, (nx, ny, nz))
 
-    def coarser(self) -> Grid:
-        """Cubes twice as large over the same box, or a little more."""
-        nx, ny, nz = ((n + 1) // 2 for n in self.shape)
-        return Grid(self.axes, self.low, 2 * self.cell, (nx, ny, nz))
+    def coarser(self, times: float = 2.0) -> Grid:
+        """Cubes so many times as large over the same box, or a little more."""
+        nx, ny, nz = (max(4, int(np.ceil(n / times - 1e-9))) for n in self.shape)
+        return Grid(self.axes, self.low, times * self.cell, (nx, ny, nz))
 
     def centres(self) -> NDArray[np.float64]:
         """World positions of all voxels, shape (nx, ny, nz, 3)."""

@@ -8,7 +8,7 @@ scenes with known surfaces a ray has met `FRONT` standard deviations less than i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +63,8 @@ class ObjectImages:
     fields: NDArray[np.float32]
     """Distance to the outline, positive inside, NaN where something stands in front [px]; camera z of the seen surface,
     NaN where the pixel is not the object's [scene units]; how sure that is, 0 to 1; shape (3, h, w)."""
+    spread: NDArray[np.float32]
+    """Standard deviation of the depth of the splats that make up a pixel, NaN as before [scene units], shape (h, w)."""
 
 
 def observe_objects(splats: Gaussians, of_splat: Tensor, objects: int, camera: Camera) -> SeenObjects:
@@ -74,12 +76,15 @@ def observe_objects(splats: Gaussians, of_splat: Tensor, objects: int, camera: C
     camera = camera.fitted(LONGEST_SIDE)
     labels = objects + 1
     with torch.no_grad():
-        splats = splats.detach()
+        splats = replace(splats.detach(), shN=splats.shN.detach()[:, :0])  # Colours play no part.
         T = camera.T_world_cam.to(splats.means)
-        z = ((splats.means - T[:3, 3]) @ T[:3, 2])[:, None]
-        which = torch.nn.functional.one_hot(of_splat.clamp_min(0).to(z.device), labels).to(z)
-        which[of_splat < 0] = 0  # Nobody knows what they are.
-        frame = render(splats, camera, features=torch.cat([which, which * z, which * z * z], dim=1))
+        z = (splats.means - T[:3, 3]) @ T[:3, 2]
+        known = (of_splat >= 0).to(z)  # Nobody knows what the others are.
+        row, label = torch.arange(len(z), device=z.device), of_splat.clamp_min(0).to(z.device)
+        moments = z.new_zeros(len(z), 3 * labels)
+        for power in range(3):
+            moments[row, power * labels + label] = known * z**power
+        frame = render(splats, camera, features=moments)
     assert frame.features is not None
     features = frame.features.cpu().numpy()
     parts = (features[..., i * labels : (i + 1) * labels] for i in range(3))
@@ -105,9 +110,9 @@ def object_images(seen: SeenObjects, label: int, grid: Grid) -> ObjectImages | N
     mean = first[..., label] / weight
     spread = np.sqrt(np.maximum(second[..., label] / weight - mean * mean, 0))
     surface = np.where(own > 0.5, mean - FRONT * spread, np.nan)
-    # A pixel that mixes front and back, or object and surroundings, is worth little.
-    sure = np.where(own > 0.5, (2 * own - 1) / (1 + (spread / (4 * grid.cell)) ** 2), 0)
-    return ObjectImages(seen.camera, left, top, np.stack([inside, surface, sure]).astype(np.float32))
+    sure = np.where(own > 0.5, 2 * own - 1, 0)  # A pixel that mixes object and surroundings is worth little.
+    fields = np.stack([inside, surface, sure]).astype(np.float32)
+    return ObjectImages(seen.camera, left, top, fields, np.where(own > 0.5, spread, np.nan).astype(np.float32))
 
 
 def _part(camera: Camera, grid: Grid) -> tuple[int, int, int, int] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scene3d._support import SupportPlane
     from scene3d.segment._observations import Observation
 
-__all__ = ["HoleFill", "fill_hole"]
+__all__ = ["HoleFill", "fill_hole", "flat_splats", "raster_around"]
 
 FINEST, COARSEST = 1 / 28, 1 / 24
 """Cells as a share of the object's size."""
@@ -112,7 +112,7 @@ def fill_hole(
     )
     if len(points) == 0:
         return none
-    cells = _cells(background, points, support)
+    cells = raster_around(background, points, support)
     colour, trusted, seen = _look(cells, views)
     hole = _near(cells, points, others) & ~seen & _within_outline(cells, support)
     if not hole.any() or not trusted.any():
@@ -121,11 +121,11 @@ def fill_hole(
     # One ring of the table more, in its own colours: splats that were given up reached that far.
     patch = _dilated(hole, 1) & _within_outline(cells, support)
     image = inpaint(colour, trusted & ~hole)
-    fill = _flat_splats(background, cells, image, patch, hole)
+    fill = flat_splats(background, cells, image, patch, hole)
     return HoleFill(fill, given_up, settle_rim(background, given_up, rim, fill, views, cells, image, patch), rim)
 
 
-def _cells(background: Gaussians, points: NDArray, support: SupportPlane) -> PlaneRaster:
+def raster_around(background: Gaussians, points: NDArray, support: SupportPlane) -> PlaneRaster:
     """A raster around the object, as fine as the splats of the support are dense there."""
     up = support.normal
     first = np.cross(np.eye(3)[int(np.argmin(np.abs(up)))], up)
@@ -246,7 +246,7 @@ def _over(background: Gaussians, cells: PlaneRaster, hole: NDArray[np.bool_], to
     return given_up.to(device), torch.from_numpy(index[reaching]).to(device)
 
 
-def _flat_splats(
+def flat_splats(
     background: Gaussians, cells: PlaneRaster, image: NDArray, patch: NDArray[np.bool_], hole: NDArray[np.bool_]
 ) -> Gaussians:
     """One flat splat in each cell of the patch, in the picture's colour."""

@@ -84,6 +84,7 @@ def lift_masks(
     others: Sequence[Camera] = (),
     supports: Sequence[SupportPlane] = (),
     background_bias: float = 0.0,
+    before: Tensor | None = None,
 ) -> tuple[Gaussians, Labels]:
     """Labels after masks, with splats cut where outlines run through them.
 
@@ -95,6 +96,7 @@ def lift_masks(
         others: Views of photos that have no masks; used where there are few masks.
         supports: What objects stand on.
         background_bias: As in `labels_of`.
+        before: As in `split_straddling`.
 
     Returns:
         M splats, at least N, and their labels.
@@ -112,7 +114,7 @@ def lift_masks(
     if more:
         notes.append(f"{len(more)} photos without masks were given some, by what the masks of the others tell of them.")
     views, all_maps = [*cameras, *(camera for camera, _ in more)], [*kept, *(map_ for _, map_ in more)]
-    splats, _ = split_straddling(splats, views, all_maps, len(names) + 1)
+    splats, _ = split_straddling(splats, views, all_maps, len(names) + 1, before=before)
     votes = vote(splats, views, all_maps, len(names) + 1)
     labels = _decided(splats, votes, names, supports, background_bias)
     return splats, _labels(splats, labels, cameras, kept, names, supports, notes)

@@ -10,7 +10,8 @@ admits least (a visual hull [Laurentini 1994], but with subvoxel distances and o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,16 @@ SPARE_FROM = 12
 MOST_VIEWS = 48
 COARSE_VIEWS = 24
 """Views that say roughly where the surface is."""
+HAZE = 5.0
+"""Haze that stands for a surface is at most this many cells deep, or cells grow: finer ones would follow its noise."""
+THIN = 0.1
+"""Quantile of an object's pixels at which the depth of its haze is taken. A thin surface with gaps, through which its
+back shows, is deep in many pixels as well, but not in those; haze is deep in all of them."""
+AHEAD = 0.45
+"""Deviations of depth by which haze begins further ahead than a surface of splats would (`FRONT`): with even haze, into
+which less and less can be seen, that is one deviation before the mean. Counts in full from twice as large cells on."""
+BLUR, MOST_BLUR = 1.5, 2.0
+"""Such an object's surface is smoothed by this many cells for each time that they had to grow by, up to a limit."""
 CHUNK = 16384
 """Points that are looked at together."""
 
@@ -60,6 +71,8 @@ class Volume:
     """Number of views behind `depth`, each counted by how sure it is."""
     views: int
     """How many views show the object."""
+    blur: float = 0.0
+    """How far the surface is to be smoothed, because the object is hardly more than haze [cells]."""
 
 
 def fuse_volumes(
@@ -90,6 +103,11 @@ def _volume(grid: Grid, images: Sequence[ObjectImages]) -> Volume:
     """All of the grid at cells twice as large, then what lies near a surface at its own."""
     from scipy.ndimage import map_coordinates
 
+    haze = float(np.median([np.nanquantile(image.spread, THIN) for image in images]))
+    times = max(1.0, haze / (HAZE * grid.cell))
+    if times > 1:
+        grid = grid.coarser(times)
+        images = [_ahead(image, AHEAD * min(times - 1, 1.0)) for image in images]
     coarse = grid.coarser()
     some = images[:: max(1, len(images) // COARSE_VIEWS)]
     fields = [field.reshape(coarse.shape) for field in _fields(some, coarse.centres().reshape(-1, 3), grid.cell)]
@@ -100,7 +118,13 @@ def _volume(grid: Grid, images: Sequence[ObjectImages]) -> Volume:
     for field, values in zip((outline, depth, weight), fine, strict=True):
         field[near] = values
     outline, depth, weight = (np.asarray(field, dtype=np.float32) for field in (outline, depth, weight))
-    return Volume(grid, outline * grid.cell, depth * grid.cell, weight, len(images))
+    return Volume(grid, outline * grid.cell, depth * grid.cell, weight, len(images), min(BLUR * (times - 1), MOST_BLUR))
+
+
+def _ahead(image: ObjectImages, deviations: float) -> ObjectImages:
+    """The same view with the surface nearer by so many deviations of its depth."""
+    outline, surface, sure = image.fields
+    return replace(image, fields=np.stack([outline, surface - deviations * image.spread, sure]).astype(np.float32))
 
 
 def _spread(cameras: Sequence[Camera]) -> list[Camera]:
@@ -116,19 +140,20 @@ def _fields(
     """Outline and depth [cells] and weight at points (M, 3) of the world, each (M,)."""
     import torch
 
-    looks = [_Look(image) for image in images]
-    where = torch.from_numpy(points.astype(np.float32))
-    # Few points at a time stay in the processor's cache through all views.
-    parts = [_fields_of(looks, part, cell) for part in where.split(CHUNK)]
+    looks = [_Look(image, cell) for image in images]
+    where = torch.from_numpy(np.ascontiguousarray(points.T, dtype=np.float32))
+    # Few points at a time stay in the processor's cache through all views, and are too few for threads of torch's own.
+    with ThreadPoolExecutor() as threads:
+        parts = list(threads.map(lambda part: _fields_of(looks, part.contiguous(), cell), where.split(CHUNK, dim=1)))
     outline, depth, weight = (torch.cat(field).numpy() for field in zip(*parts, strict=True)) if parts else ([], [], [])
     return np.asarray(outline, np.float32), np.asarray(depth, np.float32), np.asarray(weight, np.float32)
 
 
 def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Tensor, Tensor, Tensor]:
-    """`_fields` of a few points."""
+    """`_fields` of a few points (3, M)."""
     import torch
 
-    count = len(points)
+    count = points.shape[1]
     outline, depth, weight = torch.full((count,), -BAND), torch.full((count,), BAND), torch.zeros(count)
     alive = torch.arange(count)
     first, second = torch.full((count,), BAND), torch.full((count,), BAND)
@@ -144,9 +169,9 @@ def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Ten
         if index % 4 == 2:  # What two views put well outside stays outside.
             keep = second > -BAND
             if int(keep.sum()) < 0.8 * len(keep):
-                points, alive, first, second = points[keep], alive[keep], first[keep], second[keep]
+                points, alive, first, second = points[:, keep], alive[keep], first[keep], second[keep]
                 total, weights = total[keep], weights[keep]
-                if not len(points):
+                if not len(alive):
                     break
     outline[alive] = (second if len(looks) >= SPARE_FROM else first).clamp(-BAND, BAND)
     # What no view looks at lies behind everything.
@@ -158,7 +183,7 @@ def _fields_of(looks: Sequence[_Look], points: Tensor, cell: float) -> tuple[Ten
 class _Look:
     """One view, ready to be asked at many points."""
 
-    def __init__(self, images: ObjectImages) -> None:
+    def __init__(self, images: ObjectImages, cell: float) -> None:
         import torch
 
         camera = images.camera
@@ -168,25 +193,28 @@ class _Look:
         scale, left, top = np.array([2 / width, 2 / height]), images.left, images.top
         to_unit = torch.tensor([[scale[0], 0, -scale[0] * left - 1], [0, scale[1], -scale[1] * top - 1]]).double()
         project = torch.cat([to_unit @ K @ T[:3], T[2:3]])
-        self.linear, self.shift = project[:, :3].T.float().contiguous(), project[:, 3].float()
+        self.project: list[list[float]] = project.tolist()
         self.focal = float(K[0, 0])
-        self.fields = torch.from_numpy(images.fields)[None]
+        fields = images.fields.copy()
+        # A pixel that mixes front and back is worth little.
+        fields[2] /= 1 + (np.nan_to_num(images.spread) / (4 * cell)) ** 2
+        self.fields = torch.from_numpy(fields)[None]
 
     def ask(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depth inside the outline, depth behind the surface, both large where not known, and the latter's weight.
 
-        Of points (M, 3), each (M,), in scene units.
+        Of points (3, M), each (M,), in scene units.
         """
         import torch
 
-        x, y, z = torch.addmm(self.shift, points, self.linear).unbind(1)
-        front = z > 1e-6
+        # Row by row: a product of matrices this small is slower than its parts.
+        x, y, z = (points[0] * a + points[1] * b + points[2] * c + shift for a, b, c, shift in self.project)
+        on = (z > 1e-6) & (x.abs() < z) & (y.abs() < z)
         at = torch.stack([x, y], dim=-1) / z.clamp_min(1e-6)[:, None]
         sampled = torch.nn.functional.grid_sample(
             self.fields, at[None, None], padding_mode="border", align_corners=False
         )
         inside, surface, weight = sampled[0, :, 0]
-        on = front & (at.abs().amax(dim=1) < 1)
         inside = (inside * (z / self.focal)).nan_to_num_(FAR).masked_fill_(~on, FAR)
         behind = (z - surface).nan_to_num_(FAR).masked_fill_(~on, FAR)
         return inside, behind, weight

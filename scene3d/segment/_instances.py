@@ -110,7 +110,8 @@ def find_instances(root: Path, views: Sequence[View]) -> Instances:
         views: Its photos.
 
     Raises:
-        CaptureError: The transforms.json names an id map that is not there, or its names make no sense.
+        CaptureError: The transforms.json names an id map that is not there or outside of the capture, or its names
+            make no sense.
     """
     masks = _mask_folders(root / FOLDER, views)
     if masks.names:
@@ -197,10 +198,21 @@ def _id_maps(root: Path, views: Sequence[View]) -> Instances:
         name = PurePosixPath(file.replace("\\", "/"))
         view = by_name.get(str(name)) or by_stem.get(str(name)) or by_stem.get(str(name.with_suffix("")))
         if view is not None:
-            maps[view.name] = root / PurePosixPath(map_.replace("\\", "/"))
+            maps[view.name] = _inside(root, map_, path)
     if not maps:
         return Instances(())
     return _named(maps, document.get("instance_names"), path, views)
+
+
+def _inside(root: Path, name: str, path: Path) -> Path:
+    """The file of that name in the capture; a transforms.json from elsewhere must not make others be read."""
+    file = root / PurePosixPath(name.replace("\\", "/"))
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise CaptureError(
+            f"{path} names the id map {name!r}, which lies outside of the capture. Put id maps into {root.name}, and "
+            "write their paths relative to it."
+        )
+    return file
 
 
 def _named(maps: Mapping[str, Path], named: Any, path: Path, views: Sequence[View]) -> Instances:

@@ -124,23 +124,31 @@ def _shows(without: Sequence[Gaussians], own: Gaussians, views: Sequence[Observa
     error, count = np.zeros(2), np.zeros(2)
     for view in showing[:: max(1, len(showing) // CHECKED)][:CHECKED]:
         frame = _frame(view, index)
-        for case, splats in enumerate((lifted, standing)):
-            mask = frame & (view.features[..., index] < CLEAR) if case == 0 else frame
+        camera = _cropped(view.camera, frame)
+        beside = view.features[frame][..., index] < CLEAR
+        for case, (splats, mask) in enumerate(((lifted, beside), (standing, np.ones_like(beside)))):
             with torch.no_grad():
-                rgb = render(splats, view.camera).rgb.numpy()
-            error[case] += float((((rgb - view.rgb) ** 2).mean(axis=-1) * mask).sum())
+                rgb = render(splats, camera).rgb.numpy()
+            error[case] += float((((rgb - view.rgb[frame]) ** 2).mean(axis=-1) * mask).sum())
             count[case] += int(mask.sum())
     return bool((error > VISIBLE * count).any())
 
 
-def _frame(view: Observation, index: int) -> np.ndarray:
-    """Pixels of an object and around it, shape (H, W)."""
+def _cropped(camera: Camera, frame: tuple[slice, slice]) -> Camera:
+    """The camera of some rows and columns alone."""
+    rows, columns = frame
+    K = camera.K.clone()
+    K[0, 2] -= columns.start
+    K[1, 2] -= rows.start
+    return replace(camera, width=columns.stop - columns.start, height=rows.stop - rows.start, K=K)
+
+
+def _frame(view: Observation, index: int) -> tuple[slice, slice]:
+    """Rows and columns of an object and of what is around it."""
     share = view.features[..., index]
     rows, columns = np.nonzero(share > 0.5)
     height, width = share.shape
-    frame = np.zeros(share.shape, dtype=bool)
     y, x = AROUND * np.ptp(rows) + 4, AROUND * np.ptp(columns) + 4
     top, bottom = int(max(rows.min() - y, 0)), int(min(rows.max() + y, height))
     left, right = int(max(columns.min() - x, 0)), int(min(columns.max() + x, width))
-    frame[top:bottom, left:right] = True
-    return frame
+    return slice(top, bottom), slice(left, right)

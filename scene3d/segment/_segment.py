@@ -1,10 +1,11 @@
 """From splats to things: the library side of `scene3d segment`.
 
 The scene is flattened, so that segmenting again starts from what photos show and never from what was made up; only
-splats that lay hidden under objects are gone by then. Labels come from instance masks where there are any, from shape
-alone where there are none, and from clicks, which add things and name them. Each label becomes a body in its own frame;
-deformables get particles that their splats ride on; the hole under each object is filled. What a person said of an
-object before (name, material, mass, kind) is kept when the object is found again.
+splats that lay hidden under objects are gone by then, and outlines that were cut are not cut again. Labels come from
+instance masks where there are any, from shape alone where there are none, and from clicks, which add things and name
+them. Each label becomes a body in its own frame; deformables get particles that their splats ride on; the hole under
+each object is filled. What a person said of an object before (name, material, mass, kind) is kept when the object is
+found again.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from scene3d.segment._request import SegmentRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torch import Tensor
+
+    from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
-    from scene3d.segment._choose_labels import Chosen
-    from scene3d.segment._make_objects import Made
+    from scene3d._scene_object import SceneObject
     from scene3d.segment._patch_background import Patched
 
 __all__ = ["segment", "segment_folder"]
@@ -87,8 +90,10 @@ def segment(
     """
     from scene3d._flatten import flatten
     from scene3d.segment._choose_labels import choose_labels
+    from scene3d.segment._inner_floor import with_inner_floors
     from scene3d.segment._make_objects import make_objects
     from scene3d.segment._patch_background import patched_background
+    from scene3d.segment._raise_reflections import raise_reflections
 
     request = request or SegmentRequest()
     request.check()
@@ -98,37 +103,52 @@ def segment(
     flat = flatten(scene)
     flat = replace(flat, splats=flat.splats.to("cpu").detach())
     tell("telling splats apart", 0.05)
-    chosen = choose_labels(flat, request)
+    chosen = choose_labels(flat, request, _components(scene))
     tell("shaping bodies", 0.35)
     made = make_objects(replace(flat, splats=chosen.splats), chosen.labels, request, before=scene.objects)
     notes = [*chosen.labels.notes, *made.notes]
     tell("filling holes", 0.8)
-    patched = patched_background(chosen.splats, made.of_splat, len(made.objects), flat.cameras, chosen.labels.supports)
+    around = (len(made.objects), flat.cameras, chosen.labels.supports)
+    splats = raise_reflections(chosen.splats, made.of_splat, *around)
+    splats, of_splat = with_inner_floors(splats, made.of_splat, *around)
+    patched = patched_background(splats, of_splat, *around)
     tell("binding splats", 0.95)
-    result = _assembled(flat, chosen, made, patched)
+    result = _assembled(replace(flat, supports=chosen.labels.supports), made.objects, splats, of_splat, patched)
     result, notes = _deformed(result, notes)
     told = {"method": chosen.method, "notes": notes, "seed": request.seed}
     return replace(result, source={**scene.source, "segment": told})
 
 
-def _assembled(scene: Scene, chosen: Chosen, made: Made, patched: Patched) -> Scene:
+def _components(scene: Scene) -> Tensor | None:
+    """Component of each splat of the flattened scene, int64, shape (N,); None for a scene without objects."""
+    if not scene.objects:
+        return None
+    component = scene.splats.component_index.cpu().long().clone()
+    # Made-up splats, the last ones of the background, are none of the flattened scene's.
+    made_up = (component == 0).nonzero()[:, 0].flip(0)[: scene.filled]
+    component[made_up] = -1
+    return component[component >= 0]
+
+
+def _assembled(
+    scene: Scene, objects: tuple[SceneObject, ...], splats: Gaussians, of_splat: Tensor, patched: Patched
+) -> Scene:
     """The scene with its splats in the frames of their bodies: background, fill, then object after object."""
     import torch
 
     from scene3d._flatten import into_bodies
     from scene3d._gaussians import Gaussians
 
-    poses = torch.tensor([IDENTITY, *(thing.T_world_body for thing in made.objects)], dtype=torch.float64)
+    poses = torch.tensor([IDENTITY, *(thing.T_world_body for thing in objects)], dtype=torch.float64)
     parts = [patched.splats, patched.fill]
-    for index in range(len(made.objects)):
-        mine = chosen.splats[made.of_splat == index + 1]
+    for index in range(len(objects)):
+        mine = splats[of_splat == index + 1]
         component = torch.full((len(mine),), index + 1, dtype=torch.int32)
         parts.append(into_bodies(mine, component, poses))
     return replace(
         scene,
         splats=Gaussians.cat(parts),
-        objects=made.objects,
-        supports=chosen.labels.supports,
+        objects=objects,
         filled=len(patched.fill),
     )
 

@@ -3,7 +3,8 @@
 They cannot be taken away, for that would show beside the object, nor left alone, for then the object's outline stays
 on the table as a dark line. So their colours and opacities are optimised: where a view shows the table, the picture
 without the object must stay what it was; where the object hides it, the picture must be the continued texture. Views
-are cut to the hole, and only splats around it take part.
+are cut to the hole, and each keeps ready what it sees of the splats around it, in the colours that it sees
+(`_rim_window.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene3d.segment._plane_raster import PlaneRaster, bilinear, pixels_of
+from scene3d.segment._rim_window import RimWindow, rim_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,8 @@ MOST_VIEWS = 16
 STEPS = 96
 RATE_COLOUR, RATE_OPACITY = 0.04, 0.08
 """Of Adam, for SH coefficients and for logits."""
+MEAN, SQUARE, TINY = 0.9, 0.999, 1e-8
+"""Adam's decays of the means of gradients and of their squares, and its epsilon."""
 HIDDEN = 0.2
 """Weight of a pixel that the object hid; what was seen counts 1."""
 PRIOR = 0.05
@@ -43,14 +47,18 @@ MARGIN = 6
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
-    """What one view must look like without the object."""
+class _Cut:
+    """One view, cut to the hole."""
 
+    view: Observation
     camera: Camera
-    rgb: Tensor
-    """Shape (H, W, 3)."""
-    weight: Tensor
-    """Shape (H, W)."""
+    """Of the window alone."""
+    window: tuple[slice, slice]
+    """Rows and columns of the view."""
+    place: NDArray[np.float64]
+    """Where its pixels meet the plane [cells], shape (H, W, 2)."""
+    depth: NDArray[np.float64]
+    """At which camera z they do, shape (H, W)."""
 
 
 def settle_rim(
@@ -75,33 +83,45 @@ def settle_rim(
         image: Its colours, continued under the object, shape (H, W, 3).
         patch: Cells that are filled, shape (H, W).
     """
+    from scene3d._gaussians import Gaussians
+
+    start = background[rim].detach()
+    cuts = [cut for view in views if (cut := _cut(view, cells, patch)) is not None]
+    cuts = cuts[:: max(1, -(-len(cuts) // MOST_VIEWS))]
+    if not cuts or not len(rim):
+        return start
+    keep = _around(background, cells)
+    before = background[keep].detach()
+    still = Gaussians.cat([before[~(given_up | _chosen(rim, keep))[keep]], fill])
+    windows = []
+    for cut in cuts:
+        rgb, weight = _wanted(cut, before, cells, image, patch)
+        windows.append(rim_window(still, start, cut.camera, rgb, weight))
+    colours, opacities = _descended(start, windows)
+    return replace(start, sh0=colours, opacities=opacities)
+
+
+def _descended(start: Gaussians, windows: Sequence[RimWindow]) -> tuple[Tensor, Tensor]:
+    """Colours (R, 1, 3) and logits (R,) after all steps of Adam [Kingma & Ba 2015, algorithm 1].
+
+    Written out, because to import torch's own takes longer than all of its steps here.
+    """
     import torch
 
-    from scene3d._gaussians import Gaussians
-    from scene3d.render import render
-
-    keep = _around(background, cells)
-    before, patched = (
-        background[keep].detach(),
-        Gaussians.cat([background[keep & ~given_up & ~_chosen(rim, keep)], fill]),
-    )
-    targets = [target for view in views if (target := _target(view, before, cells, image, patch)) is not None]
-    targets = targets[:: max(1, -(-len(targets) // MOST_VIEWS))]
-    start = background[rim].detach()
-    if not targets or not len(rim):
-        return start
-    with torch.enable_grad():
-        colours, opacities = (value.clone().requires_grad_() for value in (start.sh0, start.opacities))
-        adam = torch.optim.Adam([{"params": [colours], "lr": RATE_COLOUR}, {"params": [opacities], "lr": RATE_OPACITY}])
-        for step in range(STEPS):
-            target = targets[step * 7 % len(targets)]
-            shown = render(Gaussians.cat([patched, replace(start, sh0=colours, opacities=opacities)]), target.camera)
-            loss = (target.weight[..., None] * (shown.rgb - target.rgb).square()).sum()
-            loss = loss + PRIOR * (colours - start.sh0).square().sum()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-    return replace(start, sh0=colours.detach(), opacities=opacities.detach())
+    values = [start.sh0, start.opacities]
+    means, squares = ([torch.zeros_like(value) for value in values] for _ in range(2))
+    for step in range(1, STEPS + 1):
+        window = windows[(step - 1) * 7 % len(windows)]
+        with torch.enable_grad():
+            free = [value.detach().requires_grad_() for value in values]
+            loss = window.error(free[0], free[1]) + PRIOR * (free[0] - start.sh0).square().sum()
+            slopes = torch.autograd.grad(loss, free)
+        for i, (rate, slope) in enumerate(zip((RATE_COLOUR, RATE_OPACITY), slopes, strict=True)):
+            means[i] = MEAN * means[i] + (1 - MEAN) * slope
+            squares[i] = SQUARE * squares[i] + (1 - SQUARE) * slope * slope
+            spread = (squares[i] / (1 - SQUARE**step)).sqrt() + TINY
+            values[i] = values[i] - rate / (1 - MEAN**step) * means[i] / spread
+    return values[0], values[1]
 
 
 def _chosen(index: Tensor, like: Tensor) -> Tensor:
@@ -123,14 +143,8 @@ def _around(background: Gaussians, cells: PlaneRaster) -> Tensor:
     return torch.from_numpy(near).to(background.means.device)
 
 
-def _target(
-    view: Observation, before: Gaussians, cells: PlaneRaster, image: NDArray, patch: NDArray[np.bool_]
-) -> _Target | None:
-    """The hole as one view must show it; None when the view does not."""
-    import torch
-
-    from scene3d.render import render
-
+def _cut(view: Observation, cells: PlaneRaster, patch: NDArray[np.bool_]) -> _Cut | None:
+    """What one view sees of the hole; None when it sees nothing of it."""
     u, v, z = pixels_of(view.camera, cells.centres()[patch])
     if z.min() <= 0:
         return None
@@ -140,8 +154,23 @@ def _target(
     bottom = min(view.camera.height, int(v.max() + beside) + 2)
     if right - left < 4 or bottom - top < 4:
         return None
+    K = view.camera.K.clone()
+    K[0, 2] -= left
+    K[1, 2] -= top
+    camera = replace(view.camera, width=right - left, height=bottom - top, K=K)
     place, depth = _on_plane(view.camera, cells, (left, top, right, bottom))
-    window = (slice(top, bottom), slice(left, right))
+    return _Cut(view, camera, (slice(top, bottom), slice(left, right)), place, depth)
+
+
+def _wanted(
+    cut: _Cut, before: Gaussians, cells: PlaneRaster, image: NDArray, patch: NDArray[np.bool_]
+) -> tuple[Tensor, Tensor]:
+    """The hole as a view must show it, (H, W, 3), and what its pixels count, (H, W)."""
+    import torch
+
+    from scene3d.render import render
+
+    view, window, place, depth = cut.view, cut.window, cut.place, cut.depth
     hiding = view.features[window].sum(axis=2)
     agree = (np.abs(view.depth[window] - depth) < DEPTH_SLACK * depth) & (view.alpha[window] > 0.5)
     cell = np.floor(place).astype(np.int64)
@@ -150,16 +179,11 @@ def _target(
     # Where the object hides what the view shows of the table, there is nothing else to compare with.
     seen = inside & (hiding < HIDING) & (agree | (hiding > 0.01))
     hidden = inside & (hiding >= HIDING) & patch[row, column]
-    K = view.camera.K.clone()
-    K[0, 2] -= left
-    K[1, 2] -= top
-    camera = replace(view.camera, width=right - left, height=bottom - top, K=K)
     with torch.no_grad():
-        rgb = render(before, camera).rgb
+        rgb = render(before, cut.camera).rgb
     texture = bilinear(image, place[..., 1].ravel(), place[..., 0].ravel()).reshape(*hidden.shape, 3)
     rgb = torch.where(torch.from_numpy(hidden).to(rgb.device)[..., None], torch.from_numpy(texture).to(rgb), rgb)
-    weight = torch.from_numpy(seen * (1 - hiding).clip(0, 1) + HIDDEN * hidden).to(rgb)
-    return _Target(camera, rgb, weight)
+    return rgb, torch.from_numpy(seen * (1 - hiding).clip(0, 1) + HIDDEN * hidden).to(rgb)
 
 
 def _on_plane(camera: Camera, cells: PlaneRaster, box: tuple[int, int, int, int]) -> tuple[NDArray, NDArray]:

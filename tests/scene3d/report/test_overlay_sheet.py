@@ -74,7 +74,7 @@ def test_labels_are_where_the_masks_are(made: Scene, instances: Instances) -> No
 def test_many_objects_are_labelled_in_turns(made: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     camera = made.views[0].camera.fitted(160)
     at_once = label_map(made, camera)
-    monkeypatch.setattr("scene3d.report._label_pictures.MOST_CHANNELS", 2)
+    monkeypatch.setattr("scene3d.segment._label_shares.MOST_CHANNELS", 2)
     assert np.array_equal(label_map(made, camera), at_once)
 
 

@@ -36,6 +36,18 @@ def halves() -> np.ndarray:
     return labels
 
 
+def test_outlines_are_cut_once() -> None:
+    splats, camera, mask = carpet(), above(), halves()
+    pieces, _ = split_straddling(splats, [camera], [mask], 2)
+    before = labels_of(vote(pieces, [camera], [mask], 2)).clamp_min(0)
+    again, source = split_straddling(pieces, [camera], [mask], 2, before=before)
+    assert (len(again), source.tolist()) == (len(pieces), list(range(len(pieces))))
+    # Another outline is a new one.
+    moved = np.roll(mask, -24, axis=1)
+    moved[:, -24:] = 1
+    assert len(split_straddling(pieces, [camera], [moved], 2, before=before)[0]) > len(pieces)
+
+
 @settings(max_examples=40)
 @given(opacity=st.floats(0.1, 0.99), sigma=st.floats(0.03, 0.06), axis=st.integers(0, 1), turn=st.floats(0, 3))
 def test_thirds_look_like_the_whole(opacity: float, sigma: float, axis: int, turn: float) -> None:

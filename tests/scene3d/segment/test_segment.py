@@ -98,6 +98,16 @@ def test_without_the_can_there_is_a_table(with_can: Path, corner: Scene) -> None
             assert float(patched.alpha[row, column]) > float(bare.alpha[row, column]) - 1e-6
 
 
+def test_found_anew_the_scene_does_not_grow(with_can: Path, masks: Path) -> None:
+    scene = load_scene(with_can)
+    again = segment(scene, SegmentRequest(masks=masks))
+    seen = [len(one.splats) - one.filled for one in (scene, again)]
+    # What lay in the hole is given up; nothing is cut a second time.
+    assert 0.98 * seen[0] <= seen[1] <= seen[0]
+    assert again.filled < 1.2 * scene.filled
+    assert again.objects[0].confidence > scene.objects[0].confidence - 0.01
+
+
 def test_objects_are_not_found_anew_unless_asked(with_can: Path) -> None:
     before = (with_can / "scene.yaml").read_bytes()
     with pytest.raises(Scene3dError, match=r"has objects already \(drinks can\); pass --overwrite"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from dynamics import Material, TriangleMesh, mass_properties
 from dynamics.poses import rotation_from_wxyz
@@ -132,6 +133,26 @@ def test_one_view_with_a_wrong_outline_does_not_cut_the_object() -> None:
     ball = _collider(splats, labels, 1.0).mesh
     both = _collider(Gaussians.cat([splats, speck]), torch.cat([labels, torch.zeros(1, dtype=torch.int64)]), 1.0).mesh
     assert mass_properties(both, 1.0).volume == pytest.approx(mass_properties(ball, 1.0).volume, rel=0.01)
+
+
+def test_haze_becomes_a_smooth_body_of_about_its_outline() -> None:
+    splats, labels = _ball(1.0)
+    chance = torch.Generator().manual_seed(5)
+    ball = (labels == 1).nonzero()[:, 0]
+    # A few large, faint splats all through the ball, not on its surface.
+    count = 220
+    way = torch.nn.functional.normalize(torch.randn(count, 3, generator=chance), dim=1)
+    points = way * 0.034 * torch.rand(count, 1, generator=chance) ** (1 / 3) + torch.tensor([0.0, 0.0, 0.04])
+    sigma = 0.004 + 0.008 * torch.rand(count, generator=chance)
+    colours = torch.full((count, 3), 0.8)
+    haze = Gaussians.from_points(points, colours, sigma=sigma, opacity=0.15)
+    both = Gaussians.cat([haze, splats[len(ball) :]])
+    mesh = _collider(both, torch.cat([torch.ones(count, dtype=torch.int64), labels[len(ball) :]]), 1.0).mesh
+    volume = mass_properties(mesh, 1.0).volume
+    hull = trimesh.convex.convex_hull(mesh.vertices).volume
+    assert 0.6 < volume / (4 / 3 * np.pi * 0.04**3) < 1.6
+    assert volume > 0.9 * hull
+    assert mass_properties(mesh, 1.0).com == pytest.approx([0.0, 0.0, 0.04], abs=0.006)
 
 
 def test_object_of_forty_splats_says_so() -> None:

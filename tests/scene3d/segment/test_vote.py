@@ -190,6 +190,19 @@ def test_wrong_id_maps(folder: tuple[Path, list[View]], ids: np.ndarray, words: 
         find_instances(root, views).label_map(views[0])
 
 
+@pytest.mark.parametrize("name", ["../ids.png", "images/../../ids.png", "..\\ids.png", "ABSOLUTE", "link.png"])
+def test_id_maps_stay_in_the_capture(folder: tuple[Path, list[View]], name: str) -> None:
+    root, views = folder
+    write_ids(root, np.zeros(SIZE[::-1], np.uint8), instance_names={"1": "mug"})
+    outside = root.parent / "ids.png"
+    (root / "ids.png").rename(outside)
+    (root / "link.png").symlink_to(outside)
+    frame = {"file_path": "images/a.jpg", "instance_path": str(outside) if name == "ABSOLUTE" else name}
+    (root / "transforms.json").write_text(json.dumps({"frames": [frame], "instance_names": {"1": "mug"}}))
+    with pytest.raises(Scene3dError, match="lies outside of the capture"):
+        find_instances(root, views)
+
+
 def test_no_masks(folder: tuple[Path, list[View]]) -> None:
     root, views = folder
     (root / "masks").rename(root / "other")
