@@ -17,12 +17,7 @@ __all__ = ["check_action", "check_state"]
 
 
 def check_state(world: World, state: State) -> None:
-    """Raises UsageError unless the state has the world's bodies and joints, finite numbers and unit quaternions.
-
-    Joints have no rows in the solver yet, so worlds with joints are refused rather than let fall apart.
-    """
-    if world.joints:
-        raise UsageError(f"The world has joints ({world.joints[0].name!r}, ...), which rollouts cannot hold yet.")
+    """Raises UsageError unless the state has the world's bodies and joints, finite numbers and unit quaternions."""
     batch, bodies, joints = len(state), len(world.bodies), len(world.joints)
     _check("poses", state.T_world_body, (batch, bodies, 7))
     _check("twists", state.twist, (batch, bodies, 6))
@@ -42,6 +37,7 @@ def check_action(world: World, batch: int, steps: int, every: int, action: Actio
         "wrenches": (action.wrench, (bodies, 6)),
         "kinematic targets": (action.kinematic_target, (bodies, 7)),
         "joint targets": (action.joint_target, (joints,)),
+        "joint velocity targets": (action.joint_velocity_target, (joints,)),
         "force limits": (action.force_limit, (joints,)),
     }
     for name, (part, shape) in parts.items():

@@ -107,7 +107,8 @@ def before_features(
     slip, approach = local[..., 0], local[..., 2]
     gap = contacts.gap / (NEAR * size)
     nearby = (in_frame(frames[:, :, None], patch) / size[..., None, None])[..., :2].flatten(-2)
-    used = contacts.used.to(gap)
+    a, b = contacts.body_a, contacts.body_b
+    count = _count(contacts, inertia)
     pair = [
         gap.clamp(-1.0, 1.5),
         (gap + approach * u * dt / (NEAR * size)).clamp(-2.0, 2.0),
@@ -118,9 +119,8 @@ def before_features(
         torch.log1p(10 * (-approach).clamp_min(0)) / 3,
         units.share_a,
         units.share_b,
-        (used.sum(1, keepdim=True) / 4).expand_as(gap),
+        (units.share_a * count.gather(1, a.long()) + units.share_b * count.gather(1, b.long())) / 4,
     ]
-    a, b = contacts.body_a, contacts.body_b
     sides = [
         _side(a, b, contacts, inertia, twist, frames, units, units.share_a),
         _side(b, a, contacts, inertia, twist, frames, units, units.share_b),
@@ -146,6 +146,13 @@ def after_features(impulses: Tensor, relative: Tensor, frames: Tensor, units: Sc
 def in_frame(frames: Tensor, vectors: Tensor) -> Tensor:
     """Components (..., 3) of vectors along the rows of frames (..., 3, 3); matmul is slow for matrices so small."""
     return (frames * vectors[..., None, :]).sum(-1)
+
+
+def _count(contacts: Contacts, inertia: Inertia) -> Tensor:
+    """How many contacts each body has, (B, nb)."""
+    used = contacts.used.to(contacts.gap)
+    count = contacts.gap.new_zeros(inertia.inverse_mass.shape)
+    return count.scatter_add(1, contacts.body_a.long(), used).scatter_add(1, contacts.body_b.long(), used)
 
 
 def _side(

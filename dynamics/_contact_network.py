@@ -48,6 +48,8 @@ class ContactNetwork:
 
     weights: Mapping[str, Tensor]
     """``before.encode1.weight`` (E, in, out), ``before.encode1.bias`` (E, 1, out) and so on."""
+    apart: bool = False
+    """Members are not averaged: of E equal blocks of worlds, each has one member that answers it."""
 
     def __post_init__(self) -> None:
         expected = _shapes()
@@ -110,7 +112,12 @@ def stacked(networks: Sequence[ContactNetwork]) -> ContactNetwork:
 
 
 def solver_residuals(
-    network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int, mirrored: Tensor | None = None
+    network: ContactNetwork,
+    features: Tensor,
+    contacts: Contacts,
+    bodies: int,
+    mirrored: Tensor | None = None,
+    member: Tensor | None = None,
 ) -> Residuals:
     """Residuals of friction, restitution, gap and point of attack.
 
@@ -121,10 +128,12 @@ def solver_residuals(
         bodies: How many bodies a world has.
         mirrored: Worlds that are seen in the mirror, bool (B,); None takes the mean of both views, which is exactly
             symmetric and costs twice as much. Training draws one view per rollout.
+        member: Which member answers each world when they are `apart`, ascending (B,); None is equal blocks.
     """
     import torch
 
-    raw = _viewed(network, "before", features, MIRROR_BEFORE, MIRROR_RESIDUALS, contacts, bodies, mirrored)
+    pack = _packed(network, contacts, bodies, member)
+    raw = _viewed(network, "before", features, MIRROR_BEFORE, MIRROR_RESIDUALS, pack, mirrored)
     out = torch.tanh(raw)
     mean = out.mean(0)
     spread = out.var(0, correction=0).mean(-1).sqrt() if len(out) > 1 else torch.zeros_like(mean[..., 0])
@@ -138,7 +147,12 @@ def solver_residuals(
 
 
 def impulse_residuals(
-    network: ContactNetwork, features: Tensor, contacts: Contacts, bodies: int, mirrored: Tensor | None = None
+    network: ContactNetwork,
+    features: Tensor,
+    contacts: Contacts,
+    bodies: int,
+    mirrored: Tensor | None = None,
+    member: Tensor | None = None,
 ) -> Tensor:
     """Impulses along slip direction, binormal and normal in m sqrt(g l), shape (B, C, 3).
 
@@ -148,12 +162,59 @@ def impulse_residuals(
         contacts: The contacts.
         bodies: How many bodies a world has.
         mirrored: As in `solver_residuals`.
+        member: The same.
     """
     import torch
 
     signs = (*MIRROR_BEFORE, *MIRROR_AFTER)
-    out = _viewed(network, "after", features, signs, MIRROR_IMPULSE, contacts, bodies, mirrored)
+    pack = _packed(network, contacts, bodies, member)
+    out = _viewed(network, "after", features, signs, MIRROR_IMPULSE, pack, mirrored)
     return (IMPULSE_SCALE * out[..., :3] * torch.sigmoid(out[..., 3:])).mean(0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """The contacts in use of all worlds: S slots for each network, those behind the last are empty.
+
+    Networks that answer all worlds alike have one row of slots, those that are apart one row each.
+    """
+
+    shape: tuple[int, int]
+    """Worlds and contacts of a world, (B, C)."""
+    source: Tensor
+    """Which contact of the B C is in each slot, (1 or E, S)."""
+    live: Tensor
+    """1 in slots that are in use, else 0, (1 or E, S, 1)."""
+    sides: tuple[Tensor, Tensor]
+    """Bodies of each slot, of all worlds' numbered through, (1 or E, S) each."""
+    bodies: int
+    """Of all worlds."""
+
+
+def _packed(network: ContactNetwork, contacts: Contacts, bodies: int, member: Tensor | None) -> _Packed:
+    import torch
+
+    shape = contacts.gap.shape
+    used = contacts.used
+    world, contact = used.nonzero(as_tuple=True)
+    source = world * shape[1] + contact
+    if not network.apart:
+        source = source[None]
+        live = torch.ones_like(source)
+    else:
+        if member is None:
+            blocks = torch.arange(network.members, device=world.device)
+            member = blocks.repeat_interleave(-(-shape[0] // network.members))[: shape[0]]
+        counts = torch.zeros(network.members, dtype=torch.long, device=world.device)
+        counts = counts.index_add(0, member, used.sum(1))
+        slots = torch.arange(int(counts.max()) if len(source) else 0, device=world.device)
+        live = (slots < counts[:, None]).long()
+        begin = counts.cumsum(0) - counts
+        source = source[(begin[:, None] + slots).clamp_max(max(len(source) - 1, 0))]
+    world = source // shape[1]
+    sides = (world * bodies + side.flatten()[source].long() for side in (contacts.body_a, contacts.body_b))
+    a, b = sides
+    return _Packed((shape[0], shape[1]), source, live[..., None], (a, b), shape[0] * bodies)
 
 
 def _viewed(
@@ -162,47 +223,56 @@ def _viewed(
     features: Tensor,
     signs: tuple[float, ...],
     signs_out: tuple[float, ...],
-    contacts: Contacts,
-    bodies: int,
+    pack: _Packed,
     mirrored: Tensor | None,
 ) -> Tensor:
-    """Outputs (E, B, C, out) of contacts, of their mirror images mirrored back, or the mean of the two."""
+    """Outputs (E or 1, B, C, out) of contacts, of their mirror images mirrored back, or the mean of the two."""
     import torch
 
     signs_in, back = features.new_tensor(signs), features.new_tensor(signs_out)
     if mirrored is None:
-        straight = _network(network, part, features, contacts, bodies)
-        return 0.5 * (straight + back * _network(network, part, features * signs_in, contacts, bodies))
+        straight = _network(network, part, features, pack)
+        return 0.5 * (straight + back * _network(network, part, features * signs_in, pack))
     choose = mirrored[:, None, None]
     seen = torch.where(choose, features * signs_in, features)
-    out = _network(network, part, seen, contacts, bodies)
+    out = _network(network, part, seen, pack)
     return torch.where(choose, out * back, out)
 
 
-def _network(network: ContactNetwork, part: str, features: Tensor, contacts: Contacts, bodies: int) -> Tensor:
-    """Encode, pool over bodies, decode the contacts in use: (B, C, F) -> (E, B, C, out), 0 for padding."""
+def _network(network: ContactNetwork, part: str, features: Tensor, pack: _Packed) -> Tensor:
+    """Encode, pool over bodies, decode the contacts in use: (B, C, F) -> (E or 1, B, C, out), 0 for padding."""
     import torch
 
     silu = torch.nn.functional.silu
-    world, contact = contacts.used.nonzero(as_tuple=True)
-    live = features[world, contact]
-    code = live.expand(network.members, *live.shape)
-    code = silu(_layer(network, f"{part}.encode1", code))
+    slots = features.flatten(0, 1)[pack.source]
+    code = silu(_layer(network, f"{part}.encode1", slots))
     code = silu(_layer(network, f"{part}.encode2", code))
-    a = world * bodies + contacts.body_a[world, contact].long()
-    b = world * bodies + contacts.body_b[world, contact].long()
-    pooled = code.new_zeros(code.shape[0], len(features) * bodies, code.shape[-1])
-    pooled = 0.5 * pooled.index_add(1, a, code).index_add(1, b, code)
+    a, b = pack.sides
     # Shares are 0 for a side that cannot move: what lies elsewhere on a table says nothing about this contact.
-    share_a, share_b = live[:, SHARE_A : SHARE_A + 1], live[:, SHARE_B : SHARE_B + 1]
-    code = torch.cat([code, pooled[:, a] * share_a + pooled[:, b] * share_b], dim=-1)
-    out = _layer(network, f"{part}.decode2", silu(_layer(network, f"{part}.decode1", code)))
-    full = out.new_zeros(out.shape[0], *features.shape[:2], out.shape[-1])
-    return full.index_put((torch.arange(len(out))[:, None], world, contact), out)
+    share_a, share_b = slots[..., SHARE_A : SHARE_A + 1], slots[..., SHARE_B : SHARE_B + 1]
+    if network.apart:
+        said = (code * pack.live).flatten(0, 1)
+        pooled = code.new_zeros(pack.bodies, code.shape[-1])
+        pooled = 0.5 * pooled.index_add(0, a.flatten(), said).index_add(0, b.flatten(), said)
+        pooled = pooled[a] * share_a + pooled[b] * share_b
+    else:
+        pooled = code.new_zeros(code.shape[0], pack.bodies, code.shape[-1])
+        pooled = 0.5 * pooled.index_add(1, a[0], code).index_add(1, b[0], code)
+        pooled = pooled[:, a[0]] * share_a + pooled[:, b[0]] * share_b
+    hidden = silu(_layer(network, f"{part}.decode1", torch.cat([code, pooled], dim=-1)))
+    out = _layer(network, f"{part}.decode2", hidden) * pack.live
+    rows = (1,) if network.apart else out.shape[:1]
+    full = out.new_zeros(*rows, pack.shape[0] * pack.shape[1], out.shape[-1])
+    source = pack.source.flatten()
+    full = full.index_add(1, source, out.flatten(0, 1)[None] if network.apart else out)
+    return full.reshape(len(full), *pack.shape, full.shape[-1])
 
 
 def _layer(network: ContactNetwork, name: str, x: Tensor) -> Tensor:
-    return x @ network.weights[f"{name}.weight"] + network.weights[f"{name}.bias"]
+    import torch
+
+    weight, bias = network.weights[f"{name}.weight"], network.weights[f"{name}.bias"]
+    return torch.baddbmm(bias, x.expand(len(weight), *x.shape[1:]), weight)
 
 
 def _shapes() -> dict[str, tuple[int, int]]:

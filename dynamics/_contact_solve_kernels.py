@@ -113,7 +113,10 @@ def give(s: Scratch, slot: wp.int32, k: wp.int32, j: wp.int32, impulse: wp.float
 
 @wp.func
 def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, goal: wp.int32):
-    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, others from the last."""
+    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, others from the last.
+
+    In one piece: what it calls would be handed copies of all groups of arrays, in every sweep.
+    """
     for i in range(shapes.kind.shape[0]):
         if goal != LANDING:
             s.vel[slot, i] = s.free_vel[slot, i]

@@ -1,8 +1,9 @@
 # pyright: basic
 """Trained models <-> safetensors: constants, ensemble, support, and which tosses they have seen.
 
-Tensors are named ``constants.*``, ``network.*``, ``support.*``; the header carries the version of the layout, the names
-of the features in their order and the hashes of the tosses, so that a score out of sample can be told from one within.
+Tensors are named ``constants.*``, ``identified.*``, ``network.*``, ``support.*``; the header carries the version of the
+layout, the names of the features in their order and the hashes of the tosses, so that a score out of sample can be told
+from one within.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ContactWeights", "load_weights", "save_weights"]
 
-VERSION = 1
+VERSION = 2
 LARGEST_FILE = 64 << 20
 
 
@@ -37,15 +38,25 @@ class ContactWeights:
     """Constants, network and support."""
     tosses: frozenset[str]
     """Hashes of the tosses that it has seen, as from `toss_hash`."""
+    identified: TossConstants | None = None
+    """Constants that suit those tosses best without a network."""
 
 
-def save_weights(path: Path, model: TossModel, tosses: Sequence[str]) -> None:
-    """Write a model; an existing file is replaced at once."""
+def save_weights(path: Path, model: TossModel, tosses: Sequence[str], identified: TossConstants | None = None) -> None:
+    """Write a model; an existing file is replaced at once.
+
+    Args:
+        path: File (.safetensors).
+        model: With scalar constants.
+        tosses: Hashes of the tosses that it has seen.
+        identified: Constants that suit them best without a network.
+    """
     from safetensors.torch import save_file
 
-    tensors: dict[str, Tensor] = {
-        f"constants.{field.name}": getattr(model.constants, field.name) for field in fields(TossConstants)
-    }
+    tensors: dict[str, Tensor] = {}
+    for part, constants in (("constants", model.constants), ("identified", identified)):
+        if constants is not None:
+            tensors |= {f"{part}.{field.name}": getattr(constants, field.name) for field in fields(TossConstants)}
     if model.network is not None:
         tensors |= {f"network.{name}": value for name, value in model.network.weights.items()}
     if model.support is not None:
@@ -58,6 +69,7 @@ def save_weights(path: Path, model: TossModel, tosses: Sequence[str]) -> None:
     }
     part = path.with_suffix(".part")
     save_file({name: value.detach().contiguous().clone() for name, value in tensors.items()}, part, metadata=about)
+    part.chmod(0o644)  # The writer lets only its user read.
     os.replace(part, path)
 
 
@@ -85,7 +97,9 @@ def load_weights(path: Path | str) -> ContactWeights:
         raise FileFormatError(f"{path} cannot be read as weights of a contact network ({error}).") from error
     if version != str(VERSION) or names != [*BEFORE, *AFTER]:
         raise FileFormatError(f"{path} belongs to another version of the contact network. Train again.")
-    constants = _part(path, tensors, "constants", [field.name for field in fields(TossConstants)])
+    names = [field.name for field in fields(TossConstants)]
+    constants = _part(path, tensors, "constants", names)
+    identified = _part(path, tensors, "identified", names, optional=True)
     support = _part(path, tensors, "support", [field.name for field in fields(ContactSupport)], optional=True)
     weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
     model = TossModel(
@@ -94,7 +108,7 @@ def load_weights(path: Path | str) -> ContactWeights:
         ContactSupport(**support) if support else None,
         sweeps,
     )
-    return ContactWeights(model, hashes)
+    return ContactWeights(model, hashes, TossConstants(**identified) if identified else None)
 
 
 def _part(

@@ -80,13 +80,24 @@ def free_motion(
     asleep = dynamic & (state.still >= sleep_after) & ~pulled
     lively = (dynamic & (state.still == 0)) | (~dynamic & (twist != 0).any(-1))
     near = near_pairs(arrays, poses, inertia.com, free, world.dt, margin)
+    asleep = asleep & ~_driven(arrays, action, asleep)
     woken = torch.zeros_like(asleep)
-    for _ in range(len(arrays.kind)):
+    joined = list(zip(arrays.joints.joint_parent.tolist(), arrays.joints.joint_child.tolist(), strict=True))
+    joined = [(a, b) for a, b in joined if a < len(arrays.kind)]
+    for _ in range(len(arrays.kind) * (2 if joined else 1)):
         for pair, (a, b) in enumerate(arrays.pairs.tolist()):
             woken = woken.clone()
             woken[:, a] |= asleep[:, a] & near[:, pair] & lively[:, b]
             woken[:, b] |= asleep[:, b] & near[:, pair] & lively[:, a]
         lively = lively | woken
+        for first, second in joined:
+            for a, b in ((first, second), (second, first)):
+                asleep, woken, lively = asleep.clone(), woken.clone(), lively.clone()
+                woken[:, a] |= asleep[:, a] & lively[:, b]
+                lively[:, a] |= woken[:, a]
+                # A body sleeps only together with all that it is joined to.
+                if arrays.motion[b] == DYNAMIC:
+                    asleep[:, a] &= woken[:, a] | (asleep[:, b] & ~woken[:, b])
     asleep = asleep & ~woken
     awake = dynamic & ~asleep
     gate = awake.to(poses)
@@ -98,6 +109,22 @@ def free_motion(
     keep = (~asleep).to(poses)[..., None]
     still = torch.where(woken, torch.zeros_like(state.still), state.still)
     return FreeMotion(twist * keep, free * keep, acceleration, still, awake, inertia)
+
+
+def _driven(arrays: WorldArrays, action: Action | None, like: Tensor) -> Tensor:
+    """Bodies at joints whose drives are on, as `like`."""
+    import torch
+
+    driven = torch.zeros_like(like)
+    goal = action is not None and action.joint_target is not None
+    on = goal or (action is not None and action.joint_velocity_target is not None)
+    joints = arrays.joints
+    for j in range(len(joints.joint_kind)):
+        if (goal and joints.joint_stiffness[j] > 0) or (on and joints.drive_damping[j] > 0):
+            for body in (joints.joint_parent[j], joints.joint_child[j]):
+                if body < len(arrays.kind):
+                    driven[:, body] = True
+    return driven
 
 
 def _kinematic_twist(

@@ -9,6 +9,7 @@ imported inside the functions that launch them.
 import warp as wp  # noqa: TID253
 
 from dynamics._find_contacts_kernels import is_near
+from dynamics._joint_kernels import aim_joints
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
 from dynamics._turn_kernels import turn_between
 
@@ -78,6 +79,26 @@ def free_motion(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: 
         s.turn[slot, i] = turn
         s.free_vel[slot, i] = free_vel
         s.free_turn[slot, i] = free_turn
+    if c.joints > 0:
+        for i in range(shapes.kind.shape[0]):
+            s.joined[slot, i].centre = inputs.com[w, i]
+        aim_joints(shapes, s, c, inputs, slot, w, t)
+
+
+@wp.func
+def wake_joined(shapes: Shapes, s: Scratch, slot: wp.int32, a: wp.int32, b: wp.int32):
+    """Body a sleeps only together with b, to which it is joined; whether anything changed."""
+    changed = int(0)
+    if b < shapes.kind.shape[0] and s.asleep[slot, a] == 1:
+        if s.lively[slot, b] == 1:
+            s.still[slot, a] = 0
+            s.lively[slot, a] = 1
+            changed = 1
+        if shapes.motion[b] == DYNAMIC and s.asleep[slot, b] == 0:
+            changed = 1
+        if changed == 1:
+            s.asleep[slot, a] = 0
+    return changed
 
 
 @wp.func
@@ -102,6 +123,9 @@ def wake(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32):
                     s.still[slot, other] = 0
                     s.lively[slot, other] = 1
                     more = 1
+        for j in range(c.joints):
+            more = wp.max(more, wake_joined(shapes, s, slot, shapes.joints[j].child, shapes.joints[j].parent))
+            more = wp.max(more, wake_joined(shapes, s, slot, shapes.joints[j].parent, shapes.joints[j].child))
     for i in range(shapes.kind.shape[0]):
         if s.asleep[slot, i] == 1:
             s.inverse_mass[slot, i] = 0.0

@@ -9,6 +9,7 @@ imported inside the functions that launch them.
 import warp as wp  # noqa: TID253
 
 from dynamics._contact_solve_kernels import INELASTIC, solve
+from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
 
 __all__ = ["keep_energy"]
@@ -72,7 +73,10 @@ def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: 
             size += after
     if excess <= 1.0e-6 * size:
         return 0
-    solve(shapes, s, c, slot, n, INELASTIC)
+    if c.joints > 0:
+        solve_jointed(shapes, s, c, slot, n, INELASTIC)
+    else:
+        solve(shapes, s, c, slot, n, INELASTIC)
     square = float(0.0)
     slope = float(0.0)
     rest = excess - size

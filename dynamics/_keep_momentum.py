@@ -39,7 +39,7 @@ def keep_momentum(
     """
     import torch
 
-    together, free = _groups(motion, contacts)
+    together, free = _groups(world, motion, contacts)
     mass = torch.as_tensor(world_arrays(world).mass).to(rebound) * latents.mass_scale.to(rebound)
     weight = together.to(rebound) * mass[:, None]
     share = weight / weight.sum(-1, keepdim=True).clamp_min(1e-30)
@@ -53,6 +53,12 @@ def keep_momentum(
     moved = torch.linalg.cross(about(landing[..., :3]), about(rebound[..., :3]))
     moved = moved - 0.5 * torch.linalg.cross(about(motion.twist[..., :3]), about(motion.free[..., :3]))
     excess = world.dt * weight @ moved
+    if world.joints:
+        # Joints push where bodies arrive, contacts where they were: only the whole balance tells.
+        change = rebound - motion.free
+        spin = (motion.inertia.inertia @ change[..., 3:, None])[..., 0]
+        orbit = mass[..., None] * torch.linalg.cross(about(motion.inertia.com), about(change[..., :3]))
+        excess = excess + together.to(rebound) @ (spin + orbit)
     square = (arm * arm).sum(-1)[..., None, None] * torch.eye(3).to(arm)
     orbit = mass[..., None, None] * (square - arm[..., :, None] * arm[..., None, :])
     total = torch.einsum("bij,bjkl->bikl", together.to(rebound), motion.inertia.inertia + orbit)
@@ -62,8 +68,8 @@ def keep_momentum(
     return rebound + torch.where(free[..., None], change, torch.zeros_like(change))
 
 
-def _groups(motion: FreeMotion, contacts: Contacts) -> tuple[Tensor, Tensor]:
-    """Which bodies are linked by contacts, bool (B, nb, nb), and which are in a group of several that nothing holds."""
+def _groups(world: World, motion: FreeMotion, contacts: Contacts) -> tuple[Tensor, Tensor]:
+    """Which bodies are linked by contacts and joints, (B, nb, nb), and which are in a group that nothing holds."""
     import torch
 
     bodies = motion.awake.shape[1]
@@ -72,10 +78,16 @@ def _groups(motion: FreeMotion, contacts: Contacts) -> tuple[Tensor, Tensor]:
     link = torch.zeros(len(a), bodies * bodies, dtype=torch.int32)
     both = (contacts.used & a_moves & b_moves).int()
     link = link.scatter_add(1, a * bodies + b, both).scatter_add(1, b * bodies + a, both)
+    fixed = torch.zeros_like(motion.still)
+    for joint in world.joints:
+        moves = motion.awake[:, joint.child] & (motion.awake[:, joint.parent] if joint.parent >= 0 else False)
+        link[:, joint.child * bodies + joint.parent] |= moves.int()
+        link[:, joint.parent * bodies + joint.child] |= moves.int()
+        for body in {joint.child, joint.parent} - {-1}:
+            fixed[:, body] |= (~moves).int()
     together = (link.reshape(-1, bodies, bodies) > 0) | torch.eye(bodies, dtype=torch.bool)
     for _ in range(max(bodies - 1, 1).bit_length()):
         together = (together.float() @ together.float()) > 0
-    fixed = torch.zeros_like(motion.still)
     fixed = fixed.scatter_add(1, a, (contacts.used & ~b_moves).int())
     fixed = fixed.scatter_add(1, b, (contacts.used & ~a_moves).int())
     held = (together & (fixed > 0)[:, None]).any(-1)

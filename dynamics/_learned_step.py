@@ -72,6 +72,8 @@ class LearnedStep:
     """Gauss-Seidel sweeps."""
     mirrored: Tensor | None = None
     """As in `solver_residuals`."""
+    member: Tensor | None = None
+    """The same."""
     warp: bool = True
     """Solve by the Warp kernel (float32) instead of its torch twin."""
 
@@ -149,7 +151,7 @@ def _solved(
     features, gate = None, torch.zeros_like(gap)
     if step.network is not None:
         features = before_features(contacts, inertia, twist, relative, frames, surface.patch, units, step.dt)
-        residuals = solver_residuals(step.network, features, contacts, twist.shape[1], step.mirrored)
+        residuals = solver_residuals(step.network, features, contacts, twist.shape[1], step.mirrored, step.member)
         gate = torch.ones_like(gap) if step.support is None else step.support.gate(features, residuals.spread)
         friction = friction * (gate * residuals.log_friction).exp()
         restitution = torch.sigmoid(torch.logit(restitution, eps=1e-4) + gate * residuals.logit_restitution)
@@ -201,7 +203,7 @@ def _added(
     assert step.network is not None and solved.features is not None
     left = relative_velocity(solved.contacts, inertia, solved.twist)
     features = torch.cat([solved.features, after_features(solved.local, left, frames, units)], dim=-1)
-    wanted = impulse_residuals(step.network, features, contacts, inertia.com.shape[1], step.mirrored)
+    wanted = impulse_residuals(step.network, features, contacts, inertia.com.shape[1], step.mirrored, step.member)
     unit = units.mass * units.speed
     pressed = solved.local[..., 2].clamp_min(0.0) / unit
     size = solved.gate * unit * pressed / (pressed + PRESSED)
@@ -262,7 +264,9 @@ def _acceleration(step: LearnedStep, twist: Tensor, inertia: Inertia) -> Tensor:
 
     down = torch.zeros_like(twist[..., :3])
     down[..., 2] = -1.0
-    gravity = step.gravity if isinstance(step.gravity, float) or step.gravity.ndim == 0 else step.gravity[..., None]
+    gravity = step.gravity
+    if not isinstance(gravity, int | float) and gravity.ndim > 0:
+        gravity = gravity[..., None]
     return down * gravity * (inertia.inverse_mass > 0)[..., None]
 
 

@@ -2,17 +2,75 @@
 
 """What the rollout kernel reads and writes: shapes of bodies, scratch memory, constants, inputs and outputs.
 
-A slot of scratch memory serves one world at a time. Modules of kernels import Warp at their top, as it wants; they are
+A slot of scratch memory serves one world at a time. What joints need lies in arrays of few, wide entries: functions
+in kernels take these groups by value, so every array more in them costs all worlds time, also those without joints.
+Modules of kernels import Warp at their top, as it wants; they are
 imported inside the functions that launch them.
 """
 
 import warp as wp  # noqa: TID253
 
-__all__ = ["Constants", "Inputs", "Outputs", "Scratch", "Shapes"]
+__all__ = ["Constants", "Inputs", "JointShape", "Outputs", "Scratch", "Shapes"]
 
 wp.config.log_level = wp.LOG_ERROR
 wp.init()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
+
+
+@wp.struct
+class JointShape:
+    kind: wp.int32
+    parent: wp.int32
+    child: wp.int32
+    order: wp.int32
+    parent_point: wp.vec3
+    child_point: wp.vec3
+    parent_xyzw: wp.quat
+    child_xyzw: wp.quat
+    low: wp.float32
+    high: wp.float32
+    damping: wp.float32
+    friction: wp.float32
+    stiffness: wp.float32
+    drive_damping: wp.float32
+    drive_limit: wp.float32
+
+
+@wp.struct
+class JointState:
+    q: wp.float32
+    qd: wp.float32
+    goal: wp.float32
+    pace: wp.float32
+    gain: wp.float32
+    rate: wp.float32
+    most: wp.float32
+    slowest: wp.float32
+    fastest: wp.float32
+    known: wp.float32
+
+
+@wp.struct
+class JointRow:
+    axis: wp.vec3
+    arm_a: wp.vec3
+    arm_b: wp.vec3
+    turn_a: wp.vec3
+    turn_b: wp.vec3
+    diagonal: wp.float32
+    start: wp.float32
+    target: wp.float32
+    impulse: wp.float32
+    rest: wp.float32
+
+
+@wp.struct
+class JoinedBody:
+    """Centre of mass in the body's frame, and what joints alone change of velocities."""
+
+    centre: wp.vec3
+    kick_vel: wp.vec3
+    kick_turn: wp.vec3
 
 
 @wp.struct
@@ -38,13 +96,16 @@ class Shapes:
     inertia: wp.array(dtype=wp.mat33)
     inverse_inertia: wp.array(dtype=wp.mat33)
     round: wp.array(dtype=wp.int32)
+    joints: wp.array(dtype=JointShape)
+    joint_linked: wp.array(dtype=wp.int32)
 
 
 @wp.struct
 class Scratch:
     """Per slot and body, then per slot and contact, then three rows to a contact: normal, slip, binormal.
 
-    Last what contacts gave in the step before, by direction of a pair.
+    Then what contacts gave in the step before, by direction of a pair. Last per slot and joint, six rows to a joint,
+    15 shares of rows in each other, and a matrix of all rows. Behind the last body is the world, which nothing moves.
     """
 
     p: wp.array2d(dtype=wp.vec3)
@@ -93,6 +154,11 @@ class Scratch:
     impulse: wp.array2d(dtype=wp.float32)
     known_key: wp.array2d(dtype=wp.int32)
     known_impulse: wp.array2d(dtype=wp.vec3)
+    joined: wp.array2d(dtype=JoinedBody)
+    joints: wp.array2d(dtype=JointState)
+    joint_rows: wp.array2d(dtype=JointRow)
+    joint_mix: wp.array2d(dtype=wp.float32)
+    joint_matrix: wp.array2d(dtype=wp.float32)
 
 
 @wp.struct
@@ -116,6 +182,12 @@ class Constants:
     slot_stride: wp.int32
     wrenches: wp.int32
     targets: wp.int32
+    movers: wp.int32
+    joints: wp.int32
+    driven: wp.int32
+    joint_goals: wp.int32
+    joint_paces: wp.int32
+    joint_mosts: wp.int32
 
 
 @wp.struct
@@ -127,11 +199,14 @@ class Inputs:
     restitution: wp.array2d(dtype=wp.float32)
     wrench: wp.array4d(dtype=wp.float32)
     target: wp.array4d(dtype=wp.float32)
+    joint_goal: wp.array3d(dtype=wp.float32)
+    joint_pace: wp.array3d(dtype=wp.float32)
+    joint_most: wp.array3d(dtype=wp.float32)
 
 
 @wp.struct
 class Outputs:
-    """What is recorded, from the start on, and what contacts gave: before the first step, then in the last."""
+    """What is recorded, from the start on; what contacts and joints gave, before the first step, then in the last."""
 
     pose: wp.array4d(dtype=wp.float32)
     twist: wp.array4d(dtype=wp.float32)
@@ -139,3 +214,6 @@ class Outputs:
     overlap: wp.array2d(dtype=wp.float32)
     contact_point: wp.array2d(dtype=wp.int32)
     contact_impulse: wp.array3d(dtype=wp.float32)
+    joint_q: wp.array3d(dtype=wp.float32)
+    joint_qd: wp.array3d(dtype=wp.float32)
+    joint_impulse: wp.array2d(dtype=wp.float32)

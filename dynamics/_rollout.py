@@ -16,7 +16,7 @@ from dynamics._check_action import check_action, check_state
 from dynamics._contact_memory import contact_memory
 from dynamics._state import Latents, Rollout, State
 from dynamics._step import StepSettings
-from dynamics._world_arrays import WorldArrays, directions, world_arrays
+from dynamics._world_arrays import DYNAMIC, WorldArrays, directions, world_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,10 +83,17 @@ def rollout(
         "twist": torch.zeros(batch, times, bodies, 6, device=device),
         "still": torch.zeros(batch, times, bodies, dtype=torch.int32, device=device),
         "overlap": torch.zeros(batch, times, device=device),
+        "joint_q": torch.zeros(batch, times, len(world.joints), device=device),
+        "joint_qd": torch.zeros(batch, times, len(world.joints), device=device),
     }
     out["pose"][:, 0], out["twist"][:, 0], out["still"][:, 0] = poses.detach(), state.twist.detach(), state.still
     known = contact_memory(world, state, settings.contact.per_direction)
     out["contact_point"], out["contact_impulse"] = known[0].clone(), known[1].detach().float().clone()
+    out["joint_impulse"] = torch.zeros(batch, len(world.joints), device=device)
+    if world.joints:
+        out["joint_q"][:, 0], out["joint_qd"][:, 0] = _stand(world, state, latents)
+        if state.joint_impulse is not None:
+            out["joint_impulse"][:] = state.joint_impulse.detach()
     if batch and bodies and steps:
         _launch(world, steps, every, settings, _inputs(world, action, latents, device), out, threads)
 
@@ -96,18 +103,27 @@ def rollout(
     return Rollout(
         T_world_body=out["pose"],
         twist=out["twist"],
-        joint_q=held(state.joint_q),
-        joint_qd=held(state.joint_qd),
+        joint_q=out["joint_q"],
+        joint_qd=out["joint_qd"],
         x=held(state.x),
         v=held(state.v),
         still=out["still"],
         overlap=out["overlap"],
         contact_point=out["contact_point"],
         contact_impulse=out["contact_impulse"],
+        joint_impulse=out["joint_impulse"],
         dt=world.dt * every,
         action=action,
         latents=latents,
     )
+
+
+def _stand(world: World, state: State, latents: Latents) -> tuple[Tensor, Tensor]:
+    """Joint positions and velocities of the start, which poses and twists decide."""
+    from dynamics._joint_geometry import joint_positions
+
+    poses, twist = state.T_world_body.detach(), state.twist.detach()
+    return joint_positions(world, poses, twist, near=state.joint_q.detach(), latents=latents)
 
 
 def _inputs(world: World, action: Action | None, latents: Latents, device: Any) -> dict[str, Any]:
@@ -124,6 +140,11 @@ def _inputs(world: World, action: Action | None, latents: Latents, device: Any) 
     none = torch.zeros(1, 1, 1, 1, device=device)
     wrench = None if action is None else action.wrench
     target = None if action is None else action.kinematic_target
+    goal = None if action is None else action.joint_target
+    pace = None if action is None else action.joint_velocity_target
+    most = None if action is None else action.force_limit
+    joints, unused = arrays.joints, none[0]
+    driven = (goal is not None and joints.joint_stiffness.any()) or joints.drive_damping.any()
     return {
         "com": plain(com + latents.com_offset.to(com)),
         "inverse_mass": plain(1 / (mass * latents.mass_scale.to(mass))),
@@ -134,6 +155,15 @@ def _inputs(world: World, action: Action | None, latents: Latents, device: Any) 
         "target": none if target is None else plain(target),
         "wrenches": int(wrench is not None),
         "targets": int(target is not None),
+        "joint_goal": unused if goal is None else plain(goal),
+        "joint_pace": unused if pace is None else plain(pace),
+        "joint_most": unused if most is None else plain(most),
+        "joint_goals": int(goal is not None),
+        "joint_paces": int(pace is not None),
+        "joint_mosts": int(most is not None),
+        "driven": int(driven and (goal is not None or pace is not None)),
+        "movers": int((arrays.motion == DYNAMIC).sum()),
+        "joints": len(world.joints),
     }
 
 
@@ -157,7 +187,7 @@ def _launch(
     arrays = world_arrays(world)
     shapes = _shapes(arrays, device)
     inputs, outputs = kernels.Inputs(), kernels.Outputs()
-    for name in ("com", "inverse_mass", "mass_scale", "friction", "restitution", "wrench", "target"):
+    for name in kernels.Inputs.cls.__annotations__:
         dtype = wp.vec3 if name == "com" else wp.float32
         setattr(inputs, name, wp.from_torch(given[name], dtype=dtype, requires_grad=False))
     for name, part in out.items():
@@ -196,7 +226,8 @@ def _constants(
     constants.recovery, constants.recovery_speed = contact.recovery, contact.recovery_speed
     constants.rest_speed, constants.sleep_after = contact.rest_speed, settings.sleep_after
     constants.sleep_speed, constants.sleep_turn = settings.sleep_speed, settings.sleep_turn
-    constants.wrenches, constants.targets = given["wrenches"], given["targets"]
+    for name in ("wrenches", "targets", "movers", "joints", "driven", "joint_goals", "joint_paces", "joint_mosts"):
+        setattr(constants, name, given[name])
     return constants
 
 
@@ -210,13 +241,26 @@ def _shapes(arrays: WorldArrays, device: str) -> Any:
     kept = _SHAPES.setdefault(arrays, {})
     if device not in kept:
         shapes = kernels.Shapes()
-        for part in kernels.Shapes.cls.__annotations__:
+        shapes.joints = _joint_shapes(kernels, arrays, device)
+        shapes.joint_linked = wp.array(arrays.joints.joint_linked, dtype=wp.int32, device=device)
+        for part in set(kernels.Shapes.cls.__annotations__) - {"joints", "joint_linked"}:
             value = getattr(arrays, part)
             dtype = kernels.Shapes.cls.__annotations__[part].dtype
             flat = np.ascontiguousarray(value, dtype=np.int32 if value.dtype.kind == "i" else np.float32)
             setattr(shapes, part, wp.array(flat, dtype=dtype, device=device))
         kept[device] = shapes
     return kept[device]
+
+
+def _joint_shapes(kernels: Any, arrays: WorldArrays, device: str) -> Any:
+    import numpy as np
+    import warp as wp
+
+    joints = arrays.joints
+    table: Any = np.zeros(len(joints.joint_kind), dtype=kernels.JointShape.numpy_dtype())
+    for name in table.dtype.names:
+        table[name] = getattr(joints, name if hasattr(joints, name) else f"joint_{name}")
+    return wp.array(table, dtype=kernels.JointShape, device=device)
 
 
 def _scratch(arrays: WorldArrays, settings: StepSettings, slots: int, device: str) -> Any:
@@ -227,11 +271,14 @@ def _scratch(arrays: WorldArrays, settings: StepSettings, slots: int, device: st
 
     bodies, pairs = len(arrays.kind), max(len(arrays.pairs), 1)
     contacts = max(sum(room for _, _, room in directions(arrays, settings.contact.per_direction)), 1)
+    joints = max(len(arrays.joints.joint_kind), 1)
+    of_joints = {"joints": joints, "joint_rows": 6 * joints, "joint_mix": 15 * joints, "joint_matrix": 36 * joints**2}
     rows = {"axis", "arm_a", "arm_b", "turn_a", "turn_b", "diagonal", "impulse"}
     each = {"a", "b", "point", "normal", "gap", "rank", "key", "place", "warm"}
     each |= {"landing", "rebound", "mu", "known_key", "known_impulse"}
     scratch = kernels.Scratch()
     for name, kind in kernels.Scratch.cls.__annotations__.items():
-        length = 3 * contacts if name in rows else contacts if name in each else pairs if name == "near" else bodies
+        length = 3 * contacts if name in rows else contacts if name in each else pairs if name == "near" else bodies + 1
+        length = of_joints.get(name, length)
         setattr(scratch, name, wp.zeros((slots, length), dtype=kind.dtype, device=device))
     return scratch

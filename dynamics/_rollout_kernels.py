@@ -13,12 +13,14 @@ import warp as wp  # noqa: TID253
 from dynamics._contact_solve_kernels import LANDING, REBOUND, prepare, solve
 from dynamics._find_contacts_kernels import find
 from dynamics._free_motion_kernels import free_motion, target_pose, wake
+from dynamics._joint_kernels import place_joints
+from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._keep_energy_kernels import keep_energy
 from dynamics._keep_momentum_kernels import keep_momentum
 from dynamics._memory_kernels import Constants, Inputs, Outputs, Scratch, Shapes
 from dynamics._turn_kernels import midway_turn, quat_of_turn, turned_by
 
-__all__ = ["roll"]
+__all__ = ["begin", "finish", "move", "record", "roll", "turn_on"]
 
 wp.config.log_level = wp.LOG_ERROR
 wp.init()
@@ -62,6 +64,8 @@ def move(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: wp.int3
                 s.still[slot, i] = s.still[slot, i] + 1
             else:
                 s.still[slot, i] = 0
+    if c.joints > 0:
+        place_joints(shapes, s, c, slot)
     return 0
 
 
@@ -77,14 +81,16 @@ def record(s: Scratch, outputs: Outputs, slot: wp.int32, w: wp.int32, at: wp.int
             outputs.twist[w, at, i, 3 + k] = s.turn[slot, i][k]
         outputs.pose[w, at, i, 3] = q[3]
         outputs.still[w, at, i] = s.still[slot, i]
+    for j in range(outputs.joint_q.shape[2]):
+        outputs.joint_q[w, at, j] = s.joints[slot, j].q
+        outputs.joint_qd[w, at, j] = s.joints[slot, j].qd
     outputs.overlap[w, at] = overlap
 
 
-@wp.kernel
-def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outputs, first_slot: wp.int32):
-    w = wp.tid() + c.first_world
-    slot = first_slot + wp.tid() * c.slot_stride
-    bodies = shapes.kind.shape[0]
+@wp.func
+def begin(s: Scratch, c: Constants, outputs: Outputs, slot: wp.int32, w: wp.int32):
+    """The state that a rollout starts from."""
+    bodies = outputs.still.shape[2]
     for i in range(bodies):
         s.p[slot, i] = wp.vec3(outputs.pose[w, 0, i, 0], outputs.pose[w, 0, i, 1], outputs.pose[w, 0, i, 2])
         s.q[slot, i] = wp.quat(
@@ -93,11 +99,35 @@ def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outp
         s.vel[slot, i] = wp.vec3(outputs.twist[w, 0, i, 0], outputs.twist[w, 0, i, 1], outputs.twist[w, 0, i, 2])
         s.turn[slot, i] = wp.vec3(outputs.twist[w, 0, i, 3], outputs.twist[w, 0, i, 4], outputs.twist[w, 0, i, 5])
         s.still[slot, i] = outputs.still[w, 0, i]
-    memory = outputs.contact_point.shape[1]
-    for m in range(memory):
+    for m in range(outputs.contact_point.shape[1]):
         s.known_key[slot, m] = outputs.contact_point[w, m]
         for k in range(3):
             s.known_impulse[slot, m][k] = outputs.contact_impulse[w, m, k]
+    for j in range(c.joints):
+        s.joints[slot, j].q = outputs.joint_q[w, 0, j]
+        s.joints[slot, j].known = outputs.joint_impulse[w, j]
+    # The world itself, which joints may hold on to.
+    s.q[slot, bodies] = wp.quat(0.0, 0.0, 0.0, 1.0)
+    s.R[slot, bodies] = wp.identity(n=3, dtype=wp.float32)
+
+
+@wp.func
+def finish(s: Scratch, c: Constants, outputs: Outputs, slot: wp.int32, w: wp.int32):
+    """What the next rollout wants to know of contacts and joints."""
+    for m in range(outputs.contact_point.shape[1]):
+        outputs.contact_point[w, m] = s.known_key[slot, m]
+        for k in range(3):
+            outputs.contact_impulse[w, m, k] = s.known_impulse[slot, m][k]
+    for j in range(c.joints):
+        outputs.joint_impulse[w, j] = s.joints[slot, j].known
+
+
+@wp.kernel
+def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outputs, first_slot: wp.int32):
+    w = wp.tid() + c.first_world
+    slot = first_slot + wp.tid() * c.slot_stride
+    bodies = shapes.kind.shape[0]
+    begin(s, c, outputs, slot, w)
     overlap = float(0.0)
     for t in range(c.steps):
         free_motion(shapes, s, c, inputs, slot, w, t)
@@ -109,18 +139,21 @@ def roll(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, outputs: Outp
         for i in range(bodies):
             s.start_vel[slot, i] = s.vel[slot, i]
             s.start_turn[slot, i] = s.turn[slot, i]
-        solve(shapes, s, c, slot, n, LANDING)
+        if c.joints > 0:
+            solve_jointed(shapes, s, c, slot, n, LANDING)
+        else:
+            solve(shapes, s, c, slot, n, LANDING)
         turn_on(shapes, s, c, slot)
-        solve(shapes, s, c, slot, n, REBOUND)
-        if bounces == 1:
+        if c.joints > 0:
+            solve_jointed(shapes, s, c, slot, n, REBOUND)
+        else:
+            solve(shapes, s, c, slot, n, REBOUND)
+        if bounces == 1 and c.driven == 0:
             keep_energy(shapes, s, c, inputs, slot, w, n)
-        if n > 0 and bodies > 2:
+        if n + c.joints > 0 and c.movers > 1:
             keep_momentum(shapes, s, c, inputs, slot, w, n)
         move(shapes, s, c, inputs, slot, w, t)
         if (t + 1) % c.every == 0:
             record(s, outputs, slot, w, (t + 1) // c.every, overlap)
             overlap = 0.0
-    for m in range(memory):
-        outputs.contact_point[w, m] = s.known_key[slot, m]
-        for k in range(3):
-            outputs.contact_impulse[w, m, k] = s.known_impulse[slot, m][k]
+    finish(s, c, outputs, slot, w)

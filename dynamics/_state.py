@@ -42,12 +42,18 @@ class State:
     """Which point of the source each remembered contact is, -1 for none, int32, shape (B, M); None remembers none."""
     contact_impulse: Tensor | None = None
     """What these contacts gave in the step before, the solver's first guess [N s], world axes, shape (B, M, 3)."""
+    joint_impulse: Tensor | None = None
+    """What friction, drive and limits of each joint gave [N s or N m s], shape (B, nj)."""
 
     @staticmethod
     def at_rest(world: World, T_world_body: Tensor) -> State:
-        """Bodies at poses (B, nb, 7) or (nb, 7), nothing moves, joints at 0, particles in their rest shapes."""
+        """Bodies at poses (B, nb, 7) or (nb, 7), nothing moves, particles in their rest shapes.
+
+        Joints stand where the poses put them; `dynamics.place_joints` finds poses for joint positions.
+        """
         import torch
 
+        from dynamics._joint_geometry import joint_positions
         from dynamics.poses import transform_points
 
         poses = T_world_body if T_world_body.ndim == 3 else T_world_body[None]
@@ -60,10 +66,10 @@ class State:
             if body.particles is not None
         ]
         x = torch.cat(parts, dim=1) if parts else poses.new_zeros(batch, 0, 3)
-        joints = poses.new_zeros(batch, len(world.joints))
+        joints = joint_positions(world, poses)[0] if world.joints else poses.new_zeros(batch, 0)
         still = torch.zeros(batch, bodies, dtype=torch.int32, device=poses.device)
         twist = poses.new_zeros(batch, bodies, 6)
-        return State(poses.clone(), twist, joints, joints.clone(), x, torch.zeros_like(x), still)
+        return State(poses.clone(), twist, joints, torch.zeros_like(joints), x, torch.zeros_like(x), still)
 
     def __len__(self) -> int:
         return int(self.T_world_body.shape[0])
@@ -116,6 +122,8 @@ class Action:
     """Positions that the joints' drives aim at [rad or m], shape (B, T, nj)."""
     force_limit: Tensor | None = None
     """The most that each drive gives [N m or N], shape (B, T, nj); None takes the joints' own."""
+    joint_velocity_target: Tensor | None = None
+    """Velocities that they aim at [rad/s or m/s], shape (B, T, nj); None is 0. Without any target drives are off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +214,10 @@ class Rollout:
     """What was done, with a time axis of steps."""
     latents: Latents | None = None
     """What photos do not show."""
+    joint_impulse: Tensor | None = None
+    """As in `State`, at the last time only, shape (B, nj)."""
+    in_support: Tensor | None = None
+    """Share of the pressing contacts in which the contact network spoke within its support, (B,); None without one."""
 
     def __len__(self) -> int:
         return int(self.T_world_body.shape[1])
@@ -216,7 +228,12 @@ class Rollout:
         state = State(*(getattr(self, name)[:, index].clone() for name in timed))
         if index not in (-1, len(self) - 1):
             return state
-        return replace(state, contact_point=self.contact_point, contact_impulse=self.contact_impulse)
+        return replace(
+            state,
+            contact_point=self.contact_point,
+            contact_impulse=self.contact_impulse,
+            joint_impulse=self.joint_impulse,
+        )
 
     @property
     def final(self) -> State:

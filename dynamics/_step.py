@@ -10,6 +10,9 @@
    energy are weakened.
 4. Poses follow; angular momentum is kept through the turn.
 
+Joints are solved with the contacts. Bodies move with velocities that leave joints closed where they arrive, and what
+joints gave for that counts for the velocities they are left with too; those are made to fit the joints at the end.
+
 This is the twin of the fused kernel in `dynamics._rollout_kernels`, which `dynamics.rollout` runs.
 """
 
@@ -31,9 +34,11 @@ from dynamics._contact_rows import (
 from dynamics._find_contacts import find_contacts
 from dynamics._free_motion import free_motion
 from dynamics._integrate import midway_turn, moved_poses, turned_by
+from dynamics._joint_geometry import joint_positions
+from dynamics._joint_solve import held_together
+from dynamics._joint_step import early_joints, late_joints, solve_all
 from dynamics._keep_energy import keep_energy
 from dynamics._keep_momentum import keep_momentum
-from dynamics._solve import solve_rows
 from dynamics._state import Latents, State
 from dynamics._world_arrays import KINEMATIC, world_arrays
 
@@ -82,6 +87,21 @@ class _Problem:
     guess: Tensor
     """Impulses to start from, (B, 3 C)."""
 
+    @property
+    def to_land(self) -> tuple[Rows, Tensor]:
+        """Rows and first guess for the velocities that move the bodies."""
+        return with_normal_targets(self.rows, self.landing), 0.5 * self.guess
+
+    @property
+    def to_rebound(self) -> tuple[Rows, Tensor]:
+        """The same for those that bodies are left with."""
+        return with_normal_targets(self.rows, self.rebound), self.guess
+
+    @property
+    def inelastic(self) -> tuple[Rows, Tensor]:
+        """The same without rebound."""
+        return with_normal_targets(self.rows, self.rebound.clamp_max(0.0)), self.guess
+
 
 def step_torch(
     world: World,
@@ -92,7 +112,7 @@ def step_torch(
     *,
     index: int = 0,
 ) -> State:
-    """The state a step later, in the precision of the state's poses; joints and particles stay as they are.
+    """The state a step later, in the precision of the state's poses; particles stay as they are.
 
     Args:
         world: Bodies, gravity, length of the step.
@@ -120,25 +140,32 @@ def step_torch(
     )
     known = contact_memory(world, state, near.per_direction)
     left = forgotten(known, motion.awake, world, near.per_direction)
-    mean = 0.5 * (motion.twist + motion.free)
-    if contacts.gap.shape[1] == 0:
-        poses = _moved(world, state, action, index, motion, mean)
-        return _after(world, state, motion, poses, motion.free, torch.zeros_like(motion.awake), left, settings)
-    problem = _problem(world, motion, contacts, known, latents, settings)
-    landing, light = solve_rows(
-        with_normal_targets(problem.rows, problem.landing), mean, settings.sweeps, 0.5 * problem.guess
-    )
-    poses = _moved(world, state, action, index, motion, landing)
-    rows = with_normal_targets(problem.rows, problem.rebound)
-    rebound, impulses = solve_rows(rows, motion.free, settings.sweeps, problem.guess)
-    gains = keep_energy(world, latents, motion, landing, rebound, poses[..., 3:], problem.bounces)
-    if gains is not None:
-        flat = with_normal_targets(problem.rows, problem.rebound.clamp_max(0.0))
-        rebound = gains(solve_rows(flat, motion.free, settings.sweeps, problem.guess)[0])
-    rebound = keep_momentum(world, latents, motion, contacts, landing, rebound)
-    pushed = _pushed(contacts, light, motion) | _pushed(contacts, impulses, motion)
-    memory = remembered(contacts, rows, impulses, left)
-    return _after(world, state, motion, poses, rebound, pushed, memory, settings)
+    touching = contacts.gap.shape[1] > 0
+    problem = _problem(world, motion, contacts, known, latents, settings) if touching else None
+    mean, free = 0.5 * (motion.twist + motion.free), motion.free
+    early = early_joints(world, state, motion, action, index)
+    if early is not None:
+        held = held_together(early, mean)
+        mean, free = held, free + held - mean
+    landing = solve_all(problem and problem.to_land, early, mean, settings.sweeps)
+    poses = _moved(world, state, action, index, motion, landing.twist)
+    late = late_joints(world, state, motion, latents, poses, early)
+    final = solve_all(problem and problem.to_rebound, late, free, settings.sweeps)
+    rebound, pushed, memory = final.twist, torch.zeros_like(motion.awake), left
+    if problem is not None:
+        driven = early is not None and early.drive.on
+        gains = keep_energy(world, latents, motion, landing.twist, rebound, poses[..., 3:], problem.bounces)
+        if gains is not None and not driven:
+            rebound = gains(solve_all(problem.inelastic, late, free, settings.sweeps).twist)
+        pushed = _pushed(contacts, landing.contacts, motion) | _pushed(contacts, final.contacts, motion)
+        memory = remembered(contacts, problem.rows, final.contacts, left)
+    if problem is not None or world.joints:
+        rebound = keep_momentum(world, latents, motion, contacts, landing.twist, rebound)
+    after = _after(world, state, motion, poses, rebound, pushed, memory, settings)
+    if late is None:
+        return after
+    places, speeds = joint_positions(world, poses, after.twist, near=state.joint_q, latents=latents)
+    return replace(after, joint_q=places, joint_qd=speeds, joint_impulse=final.joints)
 
 
 def _problem(

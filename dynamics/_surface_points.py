@@ -3,7 +3,8 @@
 A body that lies on a table touches it with points of its convex hull, so the first points are those that the hull
 cannot do without: vertex after vertex, whichever shrinks most the gap between the hull and the hull of the points
 chosen so far. That takes all corners of a box and a ring of a can's rim, on sharp meshes and on rounded ones. Corners
-within cavities follow, then blue noise: always the surface point farthest from those that there are.
+within cavities follow, then the middles of pieces of sharp edges, which is where a mug's inner rim meets what falls on
+it, then blue noise: always the surface point farthest from those that there are.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamics._errors import BodyError
-from dynamics._mass_properties import welded
+from dynamics._sharp_edges import edge_directions, edge_pieces, sharp_corners, sharp_edges
 
 if TYPE_CHECKING:
     from dynamics._triangle_mesh import TriangleMesh
 
-__all__ = ["hull_points", "surface_points"]
+__all__ = ["contact_points", "hull_points", "surface_points"]
 
 DIRECTIONS = 2048
 """Directions in which the hull of the points is compared with that of the mesh."""
@@ -27,10 +28,15 @@ GAP = 0.002
 """Gap between the two hulls that is good enough, as a share of the diagonal of the mesh's box."""
 FEW = 32
 """Corners alone may use up this many points; of more points at most half."""
-SHARP = np.cos(np.radians(40))
-"""Cosine of the angle between the normals of two faces from which their edge is sharp."""
 CLOSEST = 0.02
 """Corners nearer to each other than this share of the diagonal count as one: a rough surface is no field of corners."""
+ALONG = 0.05
+"""Length of the pieces of sharp edges, as a share of the diagonal; a rim of a can strays from its pieces by a fifth of
+a millimetre."""
+EDGES = 0.75
+"""Share of the points that corners and edges together may use up."""
+POINT = 1e-5
+"""Length of the piece that a point on an edge has which stands for no piece, as a share of the diagonal."""
 CANDIDATES = 16
 """Surface points that blue noise chooses from, for each that it needs."""
 
@@ -50,6 +56,16 @@ def surface_points(mesh: TriangleMesh, count: int, seed: int = 0) -> NDArray[np.
     Raises:
         BodyError: The mesh has no area, or the count is not above zero.
     """
+    return contact_points(mesh, count, seed)[0]
+
+
+def contact_points(mesh: TriangleMesh, count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Contact points as from `surface_points`, and the piece of a sharp edge that each stands for.
+
+    Returns:
+        Points [m], shape (P, 3), and half of their pieces as vectors [m], shape (P, 3): very short ones where pieces
+        meet, zero for corners and points that are on no edge.
+    """
     if count < 1:
         raise BodyError(f"A body needs at least one contact point, found {count}.")
     corners = mesh.vertices[mesh.faces]
@@ -59,14 +75,27 @@ def surface_points(mesh: TriangleMesh, count: int, seed: int = 0) -> NDArray[np.
     diagonal = float(np.linalg.norm(np.ptp(mesh.bounds, axis=0)))
     budget = max(count // 2, min(count, FEW))
     chosen = hull_points(mesh.vertices[np.unique(mesh.faces)], GAP * diagonal, budget)
-    found = _sharp_corners(mesh)
+    edges = sharp_edges(mesh)
+    along = POINT * diagonal * edge_directions(mesh, edges, chosen)
+    found = sharp_corners(mesh, edges)
     if len(found) and len(chosen) < budget:
         chosen = np.concatenate([chosen, _farthest(found, chosen, budget - len(chosen), CLOSEST * diagonal)])
+    middles, halves = edge_pieces(mesh, edges, ALONG * diagonal)
+    more = max(int(EDGES * count) - len(chosen), 0)
+    along = np.concatenate([along, np.zeros((len(chosen) - len(along), 3)), halves[:more]])
+    chosen = np.concatenate([chosen, middles[:more]])
     left = count - len(chosen)
     if left > 0:
         candidates = _even_points(corners, areas, CANDIDATES * left, seed)
         chosen = np.concatenate([chosen, _farthest(candidates, chosen, left, 0.0)])
-    return chosen.astype(np.float32)
+    return chosen.astype(np.float32), _padded(along, len(chosen))
+
+
+def _padded(along: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """As many rows; those behind are zero."""
+    rows = np.zeros((count, 3), dtype=np.float32)
+    rows[: len(along)] = along
+    return rows
 
 
 def hull_points(vertices: NDArray[np.float64], gap: float, most: int) -> NDArray[np.float64]:
@@ -96,26 +125,6 @@ def _directions() -> NDArray[np.float64]:
     angle = index * np.pi * (3 - np.sqrt(5)) + 0.5
     ring = np.sqrt(1 - z * z)
     return np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
-
-
-def _sharp_corners(mesh: TriangleMesh) -> NDArray[np.float64]:
-    """Vertices (M, 3) where at least three sharp convex edges meet, wherever they lie."""
-    faces = welded(mesh)
-    corners = mesh.vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-30)[:, None]
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    key = np.minimum(start, end) * len(mesh.vertices) + np.maximum(start, end)
-    order = np.argsort(key, kind="stable")
-    twin = np.flatnonzero(key[order][1:] == key[order][:-1])
-    a, b = order[twin], order[twin + 1]
-    turned = (normals[a // 3] * normals[b // 3]).sum(axis=1) < SHARP
-    # The third corner of the second face lies below the first face where the edge is convex.
-    opposite = mesh.vertices[np.roll(faces, 1, axis=1).ravel()[b]]
-    convex = ((opposite - mesh.vertices[start[a]]) * normals[a // 3]).sum(axis=1) < 0
-    sharp = a[turned & convex]
-    meeting = np.bincount(np.concatenate([start[sharp], end[sharp]]), minlength=len(mesh.vertices))
-    return mesh.vertices[meeting >= 3]
 
 
 def _even_points(

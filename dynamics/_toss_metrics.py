@@ -9,35 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Interval",
-    "TossErrors",
-    "bootstrap",
-    "paired_gain",
-    "summary",
-    "toss_errors",
-]
+from dynamics._bootstrap import Interval, bootstrap, mean, median
+
+__all__ = ["RIGHT_FACE_DEG", "TossErrors", "lowest_points", "summary", "toss_errors"]
 
 RIGHT_FACE_DEG = 30.0
 """A smaller rotation error of the last frame counts as the right face."""
-RESAMPLES = 2000
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95 % bootstrap interval."""
-
-    mean: float
-    """The figure itself."""
-    low: float
-    """2.5th percentile of resampled figures."""
-    high: float
-    """97.5th percentile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +37,21 @@ class TossErrors:
     """Angle in the last frame."""
     penetration_percent: Array
     """Mean over frames of how deep the deepest surface point is below the table, percent of the width."""
+    joint_deg: Array | None = None
+    """Mean over frames of the error of the joints' angles; None for a body without joints."""
 
     def __getitem__(self, index: NDArray[np.integer] | slice) -> TossErrors:
         """Some of the tosses."""
-        return TossErrors(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        chosen: dict[str, Any] = {name: None if part is None else part[index] for name, part in parts.items()}
+        return TossErrors(**chosen)
 
     @staticmethod
     def joined(parts: Sequence[TossErrors]) -> TossErrors:
-        """The errors of several groups, one behind the other."""
-        names = TossErrors.__dataclass_fields__
-        return TossErrors(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        """The errors of several groups, one behind the other; all of them have joints, or none."""
+        columns = {name: [getattr(part, name) for part in parts] for name in TossErrors.__dataclass_fields__}
+        whole: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
+        return TossErrors(**whole)
 
 
 def toss_errors(
@@ -88,7 +76,7 @@ def toss_errors(
         b = b[: len(a)]
         away = np.linalg.norm(a[:, :3] - b[:, :3], axis=1) / width * 100
         angle = np.degrees(2 * np.arccos(np.abs((a[:, 3:] * b[:, 3:]).sum(1)).clip(0, 1)))
-        deep = np.maximum(height - _lowest(b, points), 0).mean() / width * 100
+        deep = np.maximum(height - lowest_points(b, points), 0).mean() / width * 100
         rows.append((away.mean(), angle.mean(), away[-1], angle[-1], deep))
     table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     return TossErrors(*(np.ascontiguousarray(table[:, i]) for i in range(5)))
@@ -96,12 +84,6 @@ def toss_errors(
 
 def summary(errors: TossErrors, *, seed: int = 0) -> dict[str, Interval]:
     """The fields of a model's row in the table, each with its interval over tosses."""
-
-    def mean(values: Array) -> Array:
-        return values.mean(-1)
-
-    def median(values: Array) -> Array:
-        return np.median(values, axis=-1)
 
     def share(values: Array) -> Array:
         return (values < RIGHT_FACE_DEG).mean(-1)
@@ -115,35 +97,13 @@ def summary(errors: TossErrors, *, seed: int = 0) -> dict[str, Interval]:
         "final_rotation_deg": (errors.final_rotation_deg, mean),
         "penetration_percent": (errors.penetration_percent, mean),
     }
+    if errors.joint_deg is not None:
+        fields["joint_deg"] = (errors.joint_deg, mean)
     return {name: bootstrap(values, figure, seed=seed) for name, (values, figure) in fields.items()}
 
 
-def bootstrap(values: Array, figure: Callable[[Array], Array], *, seed: int = 0) -> Interval:
-    """A figure of N values and its 95 % percentile interval under resampling.
-
-    Args:
-        values: One value per toss, shape (N,) with N >= 1, or several columns as (c, N) resampled together.
-        figure: Reduces the last axis.
-        seed: The same seed draws the same tosses whatever the values, so figures of two models are paired.
-    """
-    count = values.shape[-1]
-    draws = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-    resampled = figure(values[..., draws])
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Interval(float(figure(values)), float(low), float(high))
-
-
-def paired_gain(before: Array, after: Array, figure: Callable[[Array], Array], *, seed: int = 0) -> Interval:
-    """By how much a figure falls from one model to another on the same tosses, both (N,); positive is better."""
-
-    def gain(both: Array) -> Array:
-        return figure(both[0]) - figure(both[1])
-
-    return bootstrap(np.stack([before, after]), gain, seed=seed)
-
-
-def _lowest(poses: Array, points: Array) -> Array:
-    """Height of the lowest surface point in each frame, shape (T,)."""
+def lowest_points(poses: Array, points: Array) -> Array:
+    """Height of the lowest of P points of a body (P, 3) in each of its poses (T, 7), shape (T,)."""
     w, x, y, z = poses[:, 3], poses[:, 4], poses[:, 5], poses[:, 6]
     up = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=1)
     return poses[:, 2] + (up @ points.T).min(1)

@@ -1,101 +1,79 @@
 # pyright: basic
-"""Training on recorded tosses: first the constants, then the contact network with them.
+"""Training on recorded tosses: first the constants, then contact networks with them, many at once.
 
-Both are fitted by rollouts: predicted poses are compared with recorded ones frame by frame, through the solver, by a
-loss that grows like a logarithm, so that a toss which fell on another face counts little. Gradients are cut to a
-largest size per world and step, because those of a tumbling body grow without bound. The horizon grows while the
-learning rate falls; the result is a running mean of the weights. Everything that training depends on is in its
-checkpoint, and all draws follow from the seed: interrupted training goes on as if it had not been.
+Both are fitted by rollouts: predicted poses are compared with recorded ones frame by frame, through the solver. The
+horizon grows while the learning rate falls; the result is a running mean of the weights. Networks that are trained
+together share nothing but the time of the machine: each has its own tosses, seed, constants and weights, along a
+leading axis, because tensors of one alone are so small that torch would spend its time between them. Everything that
+training depends on is in its checkpoint, and all draws follow from the seeds: interrupted training goes on as if it had
+not been.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynamics._contact_network import ContactNetwork, make_network
-from dynamics._errors import FileFormatError, UsageError
-from dynamics._toss_models import TossBody, TossConstants, TossModel, first_states, step_of, toss_step
-from dynamics._train_windows import Windows, training_windows
-from dynamics.poses import multiply
+from dynamics._contact_network import ContactNetwork, make_network, stacked
+from dynamics._errors import UsageError
+from dynamics._toss_body import TossConstants
+from dynamics._toss_frames import at_first_frame, first_noise, heading, upright
+from dynamics._toss_models import TossModel, step_of
+from dynamics._tosses import toss_hash
+from dynamics._train_loss import rollout_losses
+from dynamics._train_recipe import CONSTANTS, Recipe, constants_of
+from dynamics._train_state import TrainState, load_state, optimised, save_state, started
+from dynamics._train_windows import Windows, joined_batches, training_windows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dynamics._toss_models import LearnedStep
+    from dynamics._toss_body import TossBody
     from dynamics._tosses import Toss
 
-__all__ = ["Recipe", "constants_of", "identify_constants", "train_contact"]
-
-CONSTANTS = 8
-"""How many numbers `constants_of` takes."""
-POSITION_UNIT = 0.1
-"""Position errors count in this share of the body's width."""
-ROTATION_UNIT = 0.1
-"""Rotation errors count in radians over this."""
-SATURATION = 2.0
-"""Errors of this many units begin to count less."""
-STATE_CUT = 10.0
-"""Largest gradient with respect to a state of one world, relative to the mean loss."""
+__all__ = ["Pupil", "Recipe", "Trained", "constants_of", "identify_constants", "train_contact", "train_contacts"]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train."""
+@dataclass(frozen=True, eq=False)
+class Pupil:
+    """One network to be trained."""
 
-    identify: int = 80
-    """Iterations for the constants alone."""
-    iterations: int = 700
-    """Iterations for network and constants."""
-    batch: int = 256
-    """Rollouts per iteration."""
-    shortest: int = 8
-    """Steps of a rollout at the beginning."""
-    longest: int = 40
-    """Steps from the middle of training on."""
-    first_share: float = 0.3
-    """Share of rollouts that start at first frames."""
-    network_rate: float = 3e-3
-    """Learning rate of the network."""
-    constants_rate: float = 3e-2
-    """Learning rate of the constants alone; a third of it with the network."""
-    average: float = 0.98
-    """Memory of the running mean of the weights."""
-    noise: float = 0.0
-    """Noise of first states: 1 is 1 cm/s and 0.15 rad/s, as measured."""
-    save_every: int = 50
-    """Iterations between checkpoints."""
+    tosses: Sequence[Toss]
+    """What it learns from."""
+    seed: int = 0
+    """Of its first weights and of all draws."""
 
 
-def constants_of(raw: Tensor, body: TossBody) -> TossConstants:
-    """Constants of 8 unbounded numbers, each of about unit size; 0 is close to what the cube needs."""
-    import torch
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of one."""
 
-    return TossConstants(
-        friction=0.18 * torch.exp(0.3 * raw[0]),
-        restitution=torch.sigmoid(-1.4 + raw[1]),
-        size=0.98 + 0.02 * raw[2],
-        inertia=1.2 * torch.exp(0.3 * raw[3]),
-        gravity=9.65 + 0.2 * raw[4],
-        recovery=torch.sigmoid(-2.0 + raw[5]),
-        corner_radius=0.03 * body.width * torch.exp(raw[6]),
-        spin=1.02 + 0.05 * torch.tanh(raw[7]),
-    )
+    model: TossModel
+    """Constants and network."""
+    identified: TossConstants
+    """Constants that suit these tosses best without a network."""
 
 
 def identify_constants(
     tosses: Sequence[Toss], body: TossBody, *, seed: int = 0, recipe: Recipe | None = None
 ) -> TossModel:
-    """Plain physics whose constants are fitted to tosses."""
-    recipe = Recipe() if recipe is None else recipe
-    run = _Run(training_windows(tosses), tuple(tosses), body, replace(recipe, iterations=0), seed, None, None)
-    return run.model()
+    """Plain physics whose constants are fitted to tosses; the first stage of training.
+
+    Args:
+        tosses: To fit to.
+        body: What was thrown.
+        seed: Of all draws.
+        recipe: How to fit; its later stage is left out.
+
+    Raises:
+        UsageError: There are no tosses, or they differ in their time step.
+    """
+    recipe = replace(Recipe() if recipe is None else recipe, iterations=0, identify_seed=seed)
+    return train_contact(tosses, body, recipe=recipe)
 
 
 def train_contact(
@@ -108,235 +86,150 @@ def train_contact(
     recipe: Recipe | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> TossModel:
-    """One contact network with its constants.
+    """One contact network with its constants; arguments as of `train_contacts`."""
+    pupils = [Pupil(tosses, seed)]
+    return train_contacts(pupils, body, out=out, resume=resume, recipe=recipe, progress=progress)[0].model
+
+
+def train_contacts(
+    pupils: Sequence[Pupil],
+    body: TossBody,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    recipe: Recipe | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> list[Trained]:
+    """Contact networks with their constants.
 
     Args:
-        tosses: To learn from; give a fold's training tosses.
+        pupils: Who learns from what. Those with the same tosses begin with the same constants.
         body: What was thrown.
-        out: File of the checkpoint (.safetensors), written every few iterations; None keeps nothing.
+        out: File of the checkpoint (.safetensors), written every few iterations and on Ctrl-C; None keeps nothing.
         resume: Go on from the checkpoint, if there is one.
-        seed: Of the network's first weights and of all draws.
         recipe: How to train.
-        progress: Called after each iteration with its number, their count and the loss.
+        progress: Called after each iteration with its number, their count and the mean loss.
 
     Raises:
-        UsageError: There are no tosses, or the checkpoint is of other tosses, another seed or recipe.
+        UsageError: There are no tosses, or the checkpoint is of other tosses, other seeds or another recipe.
         FileFormatError: The checkpoint cannot be read.
     """
-    recipe = Recipe() if recipe is None else recipe
-    run = _Run(training_windows(tosses), tuple(tosses), body, recipe, seed, out if resume else None, progress)
-    return run.model(out)
+    course = _Course(pupils, body, Recipe() if recipe is None else recipe)
+    state = course.first_state()
+    if out is not None and resume and out.is_file():
+        state = load_state(out, course.identity)
+    try:
+        while state.done < course.total:
+            state, loss = course.next(state)
+            if out is not None and (state.done % course.recipe.save_every == 0 or state.done == course.total):
+                save_state(out, state, course.identity)
+            if progress is not None:
+                progress(state.done, course.total, loss)
+    except KeyboardInterrupt:
+        if out is not None:
+            save_state(out, state, course.identity)
+        raise
+    return course.trained(state)
 
 
-class _Run:
-    """Parameters, optimiser state and running mean of one training."""
+class _Course:
+    """What does not change while G networks are trained."""
 
-    def __init__(
-        self,
-        windows: Windows,
-        tosses: tuple[Toss, ...],
-        body: TossBody,
-        recipe: Recipe,
-        seed: int,
-        checkpoint: Path | None,
-        progress: Callable[[int, int, float], None] | None,
-    ) -> None:
+    def __init__(self, pupils: Sequence[Pupil], body: TossBody, recipe: Recipe) -> None:
         import torch
 
-        self.windows, self.tosses, self.body, self.recipe, self.seed = windows, tosses, body, recipe, seed
-        self.progress = progress
-        self.values: dict[str, Tensor] = {"constants": torch.zeros(CONSTANTS)}
-        if recipe.iterations:
-            self.values |= {f"network.{name}": value for name, value in make_network(seed).weights.items()}
-        self.first = {name: torch.zeros_like(value) for name, value in self.values.items()}
-        self.second = {name: torch.zeros_like(value) for name, value in self.values.items()}
-        self.mean = {name: value.clone() for name, value in self.values.items()}
-        self.done = 0
-        if checkpoint is not None and checkpoint.is_file():
-            self._load(checkpoint)
-
-    def model(self, out: Path | None = None) -> TossModel:
-        """Train to the end and return the running mean."""
-        total = self.recipe.identify + self.recipe.iterations
-        while self.done < total:
-            loss = self._iterate(self.done)
-            self.done += 1
-            if self.progress is not None:
-                self.progress(self.done, total, loss)
-            if out is not None and (self.done % self.recipe.save_every == 0 or self.done == total):
-                self._save(out)
-        return self._model(self.mean, self.recipe.iterations > 0)
-
-    def _model(self, values: dict[str, Tensor], with_network: bool) -> TossModel:
-        network = None
-        if with_network:
-            prefix = "network."
-            network = ContactNetwork({k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)})
-        return TossModel(constants_of(values["constants"], self.body), network)
-
-    def _iterate(self, k: int) -> float:
-        import torch
-
-        recipe = self.recipe
-        alone = k < recipe.identify
-        if k == recipe.identify:
-            # What is kept of the first stage is its mean: single iterates of a noisy search wander.
-            self.values["constants"] = self.mean["constants"].clone()
-            self.first["constants"].zero_()
-            self.second["constants"].zero_()
-        at, length = (k, recipe.identify) if alone else (k - recipe.identify, recipe.iterations)
-        share = at / max(length, 1)
-        grown = 1.0 if alone else min(1.0, share / 0.5)
-        steps = round(recipe.shortest + grown * (recipe.longest - recipe.shortest))
-        leaves = {n: v.detach().requires_grad_() for n, v in self.values.items() if not alone or n == "constants"}
-        loss = self._loss(leaves, not alone, steps, k)
-        gradients: dict[str, Tensor | None] = dict(
-            zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True)
-        )
-        rate = min(1.0, (at + 1) / 20) * 0.5 * (1 + math.cos(math.pi * share))
-        self._update(gradients, at + 1, rate, alone)
-        return float(loss.detach())
-
-    def _update(self, gradients: dict[str, Tensor | None], count: int, rate: float, alone: bool) -> None:
-        """Adam [Kingma and Ba 2015] with the whole gradient cut to length 1, and the running mean."""
-        import torch
-
-        present = {name: g for name, g in gradients.items() if g is not None}
-        length = torch.stack([(g * g).sum() for g in present.values()]).sum().sqrt()
-        if not bool(torch.isfinite(length)):
-            return
-        for name, g in present.items():
-            g = g / length.clamp_min(1.0)
-            self.first[name] = 0.9 * self.first[name] + 0.1 * g
-            self.second[name] = 0.99 * self.second[name] + 0.01 * g * g
-            m, v = self.first[name] / (1 - 0.9**count), self.second[name] / (1 - 0.99**count)
-            top = self.recipe.network_rate if name != "constants" else self.recipe.constants_rate / (1 if alone else 3)
-            self.values[name] = self.values[name] - rate * top * m / (v.sqrt() + 1e-8)
-        for name, value in self.values.items():
-            if alone and name != "constants":
-                continue
-            memory = min(self.recipe.average, count / (count + 10))
-            self.mean[name] = memory * self.mean[name] + (1 - memory) * value
-
-    def _loss(self, leaves: dict[str, Tensor], with_network: bool, steps: int, k: int) -> Tensor:
-        import torch
-
-        recipe = self.recipe
-        batch = self.windows.draw(recipe.batch, steps, recipe.first_share, seed=self.seed, iteration=k)
-        model = self._model(leaves, with_network)
-        step = step_of(model, self.tosses[0].dt)
-        pose, twist = batch.pose[:, 0], batch.twist
-        first = batch.first >= 0
-        if bool(first.any()):
-            heads = [self.tosses[int(i)] for i in batch.first[first]]
-            begun = first_states(heads, model.constants)[1]
-            twist = torch.cat([begun, twist[int(first.sum()) :]])
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + k)
-        step = replace(step, mirrored=torch.rand(len(pose), generator=generator) < 0.5)
-        if recipe.noise:
-            size = torch.tensor([0.01] * 3 + [0.15] * 3) * recipe.noise
-            twist = twist + size * torch.randn(twist.shape, generator=generator)
-        return rollout_loss(step, model.constants, self.body, pose, twist, batch.pose, batch.valid)
-
-    def _save(self, path: Path) -> None:
-        from safetensors.torch import save_file
-
-        tensors = {
-            f"{kind}/{name}": value.detach().contiguous()
-            for kind in ("values", "first", "second", "mean")
-            for name, value in getattr(self, kind).items()
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        save_file(tensors, part, metadata={"run": self._identity(), "done": str(self.done)})
-        os.replace(part, path)
-
-    def _load(self, path: Path) -> None:
-        from safetensors import safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = file.metadata() or {}
-                tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
-                done = int(about.get("done", "-1"))
-        except Exception as error:
-            raise FileFormatError(f"{path} cannot be read as a checkpoint ({error}).") from error
-        expected = {f"{kind}/{name}" for kind in ("values", "first", "second", "mean") for name in self.values}
-        if about.get("run") != self._identity() or done < 0 or set(tensors) != expected:
-            raise UsageError(f"{path} is of another training (tosses, seed or recipe). Remove it or train elsewhere.")
-        for name, value in tensors.items():
-            kind, key = name.split("/", 1)
-            getattr(self, kind)[key] = value
-        self.done = done
-
-    def _identity(self) -> str:
-        from dynamics._tosses import toss_hash
-
-        about: dict[str, Any] = asdict(self.recipe) | {"seed": self.seed}
+        if not pupils:
+            raise UsageError("Training needs one network or more, found none.")
+        self.body, self.recipe = body, recipe
+        names = [tuple(toss_hash(toss) for toss in pupil.tosses) for pupil in pupils]
+        sets = list(dict.fromkeys(names))
+        self.windows: list[Windows] = [training_windows(pupils[names.index(name)].tosses) for name in sets]
+        self.dt = pupils[0].tosses[0].dt
+        self.seeds = [pupil.seed for pupil in pupils]
+        self.which = torch.tensor([sets.index(name) for name in names])
+        self.total = recipe.identify + recipe.iterations
+        about: dict[str, Any] = asdict(recipe) | {"seeds": self.seeds, "which": self.which.tolist()}
         about.pop("save_every")
-        return json.dumps(about | {"tosses": sorted(toss_hash(toss) for toss in self.tosses)}, sort_keys=True)
+        self.identity = json.dumps(about | {"tosses": [sorted(name) for name in sets]}, sort_keys=True)
+
+    def first_state(self) -> TrainState:
+        """Constants alone, one row for each set of tosses."""
+        import torch
+
+        constants = torch.zeros(len(self.windows), CONSTANTS)
+        return started(0, constants, {"constants": constants})
+
+    def next(self, state: TrainState) -> tuple[TrainState, float]:
+        """The state after an iteration, and the mean loss in it."""
+        import torch
+
+        recipe = self.recipe
+        if state.done == recipe.identify:
+            state = self._met(state)
+        alone = state.done < recipe.identify
+        at, length = (state.done, recipe.identify) if alone else (state.done - recipe.identify, recipe.iterations)
+        share = at / max(length, 1)
+        leaves = {name: value.detach().requires_grad_() for name, value in state.values.items()}
+        losses = self._losses(leaves, state.done, recipe.horizon(share, alone=alone))
+        # Networks do not see each other: the gradient of the sum is that of each.
+        found = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
+        gradients = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
+        rate = min(1.0, (at + 1) / 20) * 0.5 * (1 + math.cos(math.pi * share))
+        constants_rate = rate * recipe.constants_rate * (1.0 if alone else recipe.late_constants)
+        rates = {name: constants_rate if name == "constants" else rate * recipe.network_rate for name in gradients}
+        decay = {name: 0.0 if name == "constants" else recipe.decay for name in gradients}
+        state = optimised(state, gradients, rates, decay, at + 1, recipe.average)
+        return state, float(losses.detach().mean())
+
+    def _met(self, state: TrainState) -> TrainState:
+        """From the first stage to the second, with networks; what is kept of a noisy search is its mean."""
+        identified = state.mean["constants"]
+        networks = stacked([make_network(seed) for seed in self.seeds]).weights
+        values = {f"network.{name}": value for name, value in networks.items()}
+        return started(state.done, identified, {"constants": identified[self.which]} | values)
+
+    def trained(self, state: TrainState) -> list[Trained]:
+        """The running means."""
+        found: list[Trained] = []
+        with_network = self.recipe.iterations > 0
+        for row, source in enumerate(self.which.tolist()):
+            identified = (state.identified if with_network else state.mean["constants"])[source]
+            plain = TossModel(constants_of(identified, self.body))
+            model = plain
+            if with_network:
+                weights = {name: value[row : row + 1] for name, value in _weights(state.mean).items()}
+                model = TossModel(constants_of(state.mean["constants"][row], self.body), ContactNetwork(weights))
+            found.append(Trained(model, plain.constants))
+        return found
+
+    def _losses(self, leaves: dict[str, Tensor], k: int, steps: int) -> Tensor:
+        """Loss of each network, (G,), over the rollouts of iteration k."""
+        import torch
+
+        recipe, alone = self.recipe, k < self.recipe.identify
+        # Constants alone depend on the tosses and on nothing else.
+        seeds = [recipe.identify_seed] * len(self.windows) if alone else self.seeds
+        windows = self.windows if alone else [self.windows[i] for i in self.which.tolist()]
+        draws = zip(windows, seeds, strict=True)
+        batch = joined_batches([w.draw(recipe.batch, steps, recipe.first_share, seed=s, iteration=k) for w, s in draws])
+        member = torch.arange(len(seeds)).repeat_interleave(recipe.batch)
+        generators = [torch.Generator().manual_seed(seed * 1_000_003 + k) for seed in seeds]
+        mirrored = torch.cat([torch.rand(recipe.batch, generator=g) < 0.5 for g in generators])
+        constants = constants_of(leaves["constants"], self.body).of_worlds(member)
+        network = None if alone else ContactNetwork(_weights(leaves), apart=True)
+        step = replace(step_of(TossModel(constants, network), self.dt), mirrored=mirrored, member=member)
+        twist = torch.where(batch.first, at_first_frame(batch.twist, constants, self.dt), batch.twist)
+        if recipe.noise:
+            normal = torch.cat([torch.randn(recipe.batch, 6, generator=g) for g in generators])
+            twist = twist + recipe.noise * first_noise(normal, batch.thrown)
+        way = heading(batch.thrown)
+        twist = upright(constants, way, batch.pose[:, 0], twist)[1]
+        truth = upright(constants, way, batch.pose, torch.zeros(len(twist), 1, 6))[0]
+        options: dict[str, Any] = {"networks": len(seeds), "saturation": recipe.saturation}
+        start = (truth[:, 0], twist, way)
+        return rollout_losses(step, constants, self.body, start, truth, batch.valid, **options)
 
 
-def rollout_loss(
-    step: LearnedStep,
-    constants: TossConstants,
-    body: TossBody,
-    pose: Tensor,
-    twist: Tensor,
-    truth: Tensor,
-    valid: Tensor,
-) -> Tensor:
-    """Mean saturated error of positions and rotations over the frames after the first.
-
-    Args:
-        step: Model and length of the step.
-        constants: Of the body.
-        body: What was thrown.
-        pose: At the start, shape (B, 7).
-        twist: At the start, shape (B, 6).
-        truth: Recorded poses, shape (B, K + 1, 7).
-        valid: Which frames count, shape (B, K + 1).
-    """
-    import torch
-
-    cut = _cut()
-    total = torch.zeros(())
-    steps = truth.shape[1] - 1
-    for t in range(1, steps + 1):
-        pose, twist, _ = toss_step(step, constants, body, pose, twist)
-        if pose.requires_grad:
-            pose, twist = cut(pose, twist, body.width / 2)
-        away = (pose[:, :3] - truth[:, t, :3]) / (POSITION_UNIT * body.width)
-        between = multiply(pose[:, 3:] * pose.new_tensor([1.0, -1.0, -1.0, -1.0]), truth[:, t, 3:])
-        turned = 2 * between[:, 1:] / ROTATION_UNIT
-        total = total + ((_saturated(away) + _saturated(turned)) * valid[:, t]).mean()
-    return total / steps
-
-
-def _saturated(error: Tensor) -> Tensor:
-    """Smooth at zero, then linear, then logarithmic in the length of the last axis."""
-    size = ((error * error).sum(-1) + 0.04).sqrt() - 0.2
-    return SATURATION * (size / SATURATION).log1p()
-
-
-@cache
-def _cut() -> Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]:
-    """The identity, whose gradient is cut per world to `STATE_CUT` over the batch, in units of the body's size."""
-    import torch
-
-    class Cut(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, pose: Tensor, twist: Tensor, size: float) -> Any:
-            ctx.size = size
-            return pose.view_as(pose), twist.view_as(twist)
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: Tensor) -> Any:
-            pose, twist = (torch.nan_to_num(g, 0.0, 0.0, 0.0) for g in gradients)
-            speed = (9.81 * ctx.size) ** 0.5
-            units = pose.new_tensor([ctx.size] * 3 + [1.0] * 4), pose.new_tensor([speed] * 3 + [speed / ctx.size] * 3)
-            length = (((pose * units[0]) ** 2).sum(1) + ((twist * units[1]) ** 2).sum(1)).sqrt()[:, None]
-            factor = (STATE_CUT / len(pose) / length.clamp_min(1e-20)).clamp_max(1.0)
-            return pose * factor, twist * factor, None
-
-    return Cut.apply  # pyright: ignore[reportReturnType]
+def _weights(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "network."
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}

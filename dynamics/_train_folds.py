@@ -1,39 +1,54 @@
 # pyright: basic
-"""All the networks that are committed: one per fold that has not seen it, and an ensemble that has seen every toss.
+"""All the networks that are committed: one ensemble per fold that has not seen it, and one that has seen every toss.
 
-Each training writes its own checkpoint and is skipped when its weights are there, so that an interrupted night goes on
-where it was. The support of a model is gathered from the contacts of its own rollouts of its training tosses.
+All their members are trained at once, from one checkpoint, which is gone when the weights are written. The support of a
+model is gathered from the contacts of its own rollouts of its training tosses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dynamics._contact_features import before_features, scales
 from dynamics._contact_network import solver_residuals, stacked
 from dynamics._contact_rows import contact_frames, relative_velocity
 from dynamics._contact_support import support_of
 from dynamics._contact_weights import load_weights, save_weights
-from dynamics._toss_models import TossConstants, first_states, step_of, toss_contacts, toss_step
+from dynamics._errors import UsageError
+from dynamics._toss_body import TossConstants
+from dynamics._toss_frames import heading, upright
+from dynamics._toss_models import first_states, step_of, toss_contacts, toss_step
 from dynamics._tosses import toss_hash
-from dynamics._train_contact import Recipe, train_contact
+from dynamics._train_contact import Pupil, train_contacts
 from dynamics._train_windows import folds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dynamics._contact_support import ContactSupport
-    from dynamics._toss_models import TossBody, TossModel
+    from dynamics._toss_body import TossBody
+    from dynamics._toss_models import TossModel
     from dynamics._tosses import Toss
+    from dynamics._train_contact import Trained
+    from dynamics._train_recipe import Recipe
 
-__all__ = ["ENSEMBLE", "fold_models", "gathered_support", "joined_models", "train_folds"]
+__all__ = ["CHECKPOINT", "MEMBERS", "fold_models", "gathered_support", "joined_models", "train_folds"]
 
-ENSEMBLE = 4
-"""Members of the network that has seen every toss."""
-Report = Callable[[str, int, int, float], None]
+MEMBERS = 4
+"""Networks of an ensemble."""
+CHECKPOINT = "training.safetensors"
+"""File beside the weights from which interrupted training goes on."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One file of weights."""
+
+    name: str
+    seen: Sequence[Toss]
 
 
 def train_folds(
@@ -42,40 +57,68 @@ def train_folds(
     out: Path,
     *,
     parts: int = 5,
-    members: int = 1,
-    ensemble: int = ENSEMBLE,
+    members: int = MEMBERS,
     resume: bool = True,
+    seed: int = 0,
     recipe: Recipe | None = None,
-    progress: Report | None = None,
-) -> None:
-    """Train ``fold-0.safetensors`` ... and ``all.safetensors`` in the folder `out`.
+    progress: Callable[[int, int, float], None] | None = None,
+) -> list[Path]:
+    """Train ``fold-0.safetensors`` ... and ``all.safetensors`` in the folder `out`; returns their paths.
 
     Args:
         tosses: All of them.
         body: What was thrown.
-        out: Folder of weights and, below ``checkpoints``, of what is resumed from.
-        parts: Number of folds; network k has not seen the tosses of ``folds(len(tosses), parts)[k]``.
-        members: Networks per fold, averaged.
-        ensemble: Networks that see every toss, averaged; 0 leaves ``all`` out.
-        resume: Skip what is there and go on from checkpoints; otherwise everything is trained anew.
+        out: Folder of the weights and, until they are there, of the checkpoint.
+        parts: Number of folds; network k has not seen the tosses of ``folds(len(tosses), parts)[k]``. 0 trains ``all``
+            alone.
+        members: Networks per file, averaged.
+        resume: Skip what is there and go on from the checkpoint; otherwise everything is trained anew.
+        seed: The members' seeds count up from ``1000 seed``.
         recipe: How to train.
-        progress: Called with the name of the training, iteration, their count and the loss.
+        progress: Called with iteration, their count and the mean loss.
+
+    Raises:
+        UsageError: There are fewer tosses than folds, no members, or what is there is of another training.
+        FileFormatError: What is there cannot be read.
     """
-    plan = [
-        (f"fold-{k}", [toss for i, toss in enumerate(tosses) if i not in set(held.tolist())], members)
-        for k, held in enumerate(folds(len(tosses), parts))
-    ]
-    if ensemble:
-        plan.append(("all", list(tosses), ensemble))
+    if members < 1 or parts < 0 or parts == 1:
+        raise UsageError(f"Training takes 1 member or more and 0 folds or 2 and more, not {members} and {parts}.")
+    plans = [_Plan(f"fold-{k}", _without(tosses, held.tolist())) for k, held in enumerate(_held(len(tosses), parts))]
+    plans.append(_Plan("all", list(tosses)))
     out.mkdir(parents=True, exist_ok=True)
-    for name, seen, count in plan:
-        target = out / f"{name}.safetensors"
-        if resume and target.is_file():
-            continue
-        trained = [_member(seen, body, out, f"{name}-{seed}", seed, resume, recipe, progress) for seed in range(count)]
-        model = joined_models(trained)
-        model = replace(model, support=gathered_support(model, body, seen))
-        save_weights(target, model, [toss_hash(toss) for toss in seen])
+    files = [out / f"{plan.name}.safetensors" for plan in plans]
+    todo = [pair for pair in zip(plans, files, strict=True) if not (resume and _is_there(*pair))]
+    if todo:
+        pupils = [Pupil(plan.seen, 1000 * seed + i) for plan, _ in todo for i in range(members)]
+        checkpoint = out / CHECKPOINT
+        found = train_contacts(pupils, body, out=checkpoint, resume=resume, recipe=recipe, progress=progress)
+        for i, (plan, file) in enumerate(todo):
+            _write(file, found[i * members : (i + 1) * members], body, plan.seen)
+        checkpoint.unlink(missing_ok=True)
+    return files
+
+
+def _is_there(plan: _Plan, file: Path) -> bool:
+    if not file.is_file():
+        return False
+    if load_weights(file).tosses != {toss_hash(toss) for toss in plan.seen}:
+        raise UsageError(f"{file} was trained on other tosses or folds. Remove it or train elsewhere.")
+    return True
+
+
+def _held(count: int, parts: int) -> Sequence[Any]:
+    return folds(count, parts) if parts else ()
+
+
+def _without(tosses: Sequence[Toss], held: Sequence[int]) -> list[Toss]:
+    left_out = set(held)
+    return [toss for i, toss in enumerate(tosses) if i not in left_out]
+
+
+def _write(file: Path, trained: Sequence[Trained], body: TossBody, seen: Sequence[Toss]) -> None:
+    model = joined_models([one.model for one in trained])
+    model = replace(model, support=gathered_support(model, body, seen))
+    save_weights(file, model, [toss_hash(toss) for toss in seen], trained[0].identified)
 
 
 def fold_models(folder: Path, parts: int = 5) -> list[TossModel]:
@@ -105,11 +148,14 @@ def gathered_support(model: TossModel, body: TossBody, tosses: Sequence[Toss]) -
 
     found: list[Tensor] = []
     spread: list[Tensor] = []
+    constants = model.constants
     step = step_of(replace(model, support=None), tosses[0].dt)
-    pose, twist = first_states(tosses, model.constants)
+    pose, twist = first_states(tosses, constants)
+    way = heading(twist)
     with torch.no_grad():
+        pose, twist = upright(constants, way, pose, twist)
         for _ in range(max(len(toss) for toss in tosses) - 1):
-            inertia, contacts, patch, free = toss_contacts(step, model.constants, body, pose, twist)
+            inertia, contacts, patch, free = toss_contacts(step, constants, body, pose, twist, way)
             if contacts.gap.shape[1] and model.network is not None:
                 relative = relative_velocity(contacts, inertia, free)
                 frames = contact_frames(contacts, relative)
@@ -118,23 +164,5 @@ def gathered_support(model: TossModel, body: TossBody, tosses: Sequence[Toss]) -
                 residuals = solver_residuals(model.network, features, contacts, 2)
                 found.append(features[contacts.used])
                 spread.append(residuals.spread[contacts.used])
-            pose, twist, _ = toss_step(step, model.constants, body, pose, twist)
+            pose, twist, _ = toss_step(step, constants, body, pose, twist, way)
     return support_of(torch.cat(found), torch.cat(spread))
-
-
-def _member(
-    tosses: Sequence[Toss],
-    body: TossBody,
-    out: Path,
-    name: str,
-    seed: int,
-    resume: bool,
-    recipe: Recipe | None,
-    progress: Report | None,
-) -> TossModel:
-    def told(done: int, total: int, loss: float) -> None:
-        if progress is not None:
-            progress(name, done, total, loss)
-
-    checkpoint = out / "checkpoints" / f"{name}.safetensors"
-    return train_contact(tosses, body, out=checkpoint, resume=resume, seed=seed, recipe=recipe, progress=told)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dynamics._tosses import Toss
 
-__all__ = ["Batch", "Windows", "folds", "training_windows"]
+__all__ = ["Batch", "Windows", "folds", "joined_batches", "training_windows"]
 
 HALF = 3
 """Frames on either side of a start that the parabola is fitted to."""
@@ -41,9 +41,11 @@ class Batch:
     pose: Tensor
     """Recorded poses, the start included, shape (B, K + 1, 7)."""
     twist: Tensor
-    """Velocities of the start; zero where it is a first frame, shape (B, 6)."""
+    """Velocities of the start, as recorded where it is a first frame, shape (B, 6)."""
     first: Tensor
-    """Tosses whose first frame the window starts at, else -1, shape (B,)."""
+    """Whether it is, shape (B, 1)."""
+    thrown: Tensor
+    """Recorded velocities of the tosses' first frames, which know where throws go, shape (B, 6)."""
     valid: Tensor
     """Which frames are before the end of the toss, shape (B, K + 1)."""
 
@@ -62,6 +64,8 @@ class Windows:
     """Its frame, shape (S,)."""
     twist: Array
     """Its velocities, shape (S, 6)."""
+    thrown: Array
+    """Recorded velocities of first frames, shape (N, 6)."""
 
     def draw(self, size: int, steps: int, first_share: float, *, seed: int, iteration: int) -> Batch:
         """B = size windows of `steps` steps; `first_share` of them start at first frames."""
@@ -73,15 +77,15 @@ class Windows:
         starts = rng.integers(0, max(len(self.toss), 1), size - firsts)
         toss = np.concatenate([heads, self.toss[starts]])
         frame = np.concatenate([np.zeros(firsts, dtype=np.int64), self.frame[starts]])
-        twist = np.concatenate([np.zeros((firsts, 6)), self.twist[starts]])
+        twist = np.concatenate([self.thrown[heads], self.twist[starts]])
         frames = frame[:, None] + np.arange(steps + 1)
         valid = frames < self.length[toss][:, None]
         seen = torch.as_tensor(np.minimum(frames, self.pose.shape[1] - 1))
-        first = np.concatenate([heads, np.full(size - firsts, -1)])
         return Batch(
             self.pose[torch.as_tensor(toss)[:, None], seen],
             torch.as_tensor(twist, dtype=torch.float32),
-            torch.as_tensor(first),
+            torch.arange(size)[:, None] < firsts,
+            torch.as_tensor(self.thrown[toss], dtype=torch.float32),
             torch.as_tensor(valid),
         )
 
@@ -108,7 +112,16 @@ def training_windows(tosses: Sequence[Toss]) -> Windows:
         np.array([start[0] for start in found], dtype=np.int64),
         np.array([start[1] for start in found], dtype=np.int64),
         np.array([start[2] for start in found], dtype=np.float64).reshape(-1, 6),
+        np.stack([toss.twist[0] for toss in tosses]),
     )
+
+
+def joined_batches(batches: Sequence[Batch]) -> Batch:
+    """Several batches of windows of the same length as one."""
+    import torch
+
+    names = Batch.__dataclass_fields__
+    return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in names})
 
 
 def folds(count: int, parts: int = 5) -> list[NDArray[np.int64]]:

@@ -63,6 +63,12 @@ class Joint:
         length = float(np.linalg.norm(self.axis))
         if not abs(length - 1) < 1e-6:
             raise BodyError(f"The axis of joint {self.name!r} has length {length:g}; it must be a unit vector.")
+        for pose in (self.T_parent_joint, self.T_child_joint):
+            if not (np.isfinite(pose).all() and abs(float(np.linalg.norm(pose[3:])) - 1) < 1e-6):
+                raise BodyError(f"A frame of joint {self.name!r} is no pose xyz + wxyz with a unit quaternion: {pose}.")
+        for name in ("damping", "friction", "stiffness", "drive_damping", "force_limit"):
+            if not getattr(self, name) >= 0:
+                raise BodyError(f"Joint {self.name!r} has a {name} of {getattr(self, name):g}; it is 0 or more.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +93,27 @@ class World:
             raise BodyError(f"Two bodies are called {twice!r}. Rename one.")
         if not 0 < self.dt <= 0.1:
             raise BodyError(f"A step of {self.dt:g} s was asked for; steps are above 0 and at most 0.1 s long.")
+        self._check_joints()
+
+    def _check_joints(self) -> None:
+        """Joints link bodies that are there, one of which moves, to trees."""
+        root = list(range(len(self.bodies) + 1))
+        known: set[str] = set()
         for joint in self.joints:
-            if not (-1 <= joint.parent < len(names) and 0 <= joint.child < len(names)):
-                raise BodyError(f"Joint {joint.name!r} names a body that is not there; the world has {len(names)}.")
+            name = joint.name
+            if not (-1 <= joint.parent < len(self.bodies) and 0 <= joint.child < len(self.bodies)):
+                raise BodyError(f"Joint {name!r} names a body that is not there; the world has {len(self.bodies)}.")
+            if name in known:
+                raise BodyError(f"Two joints are called {name!r}. Rename one.")
+            known.add(name)
+            sides = [self.bodies[side].motion for side in (joint.parent, joint.child) if side >= 0]
+            if "dynamic" not in sides:
+                raise BodyError(f"Joint {name!r} joins nothing that forces move; one of its bodies must be dynamic.")
+            # -1, the world, is the last place.
+            a, b = (_root(root, side) for side in (joint.parent, joint.child))
+            if a == b:
+                raise BodyError(f"Joint {name!r} closes a loop; joints must link bodies to trees. Leave one out.")
+            root[a] = b
 
     def index(self, name: str) -> int:
         """Place of the body with that name.
@@ -113,3 +137,10 @@ class World:
                 if (first.motion == "dynamic" or self.bodies[b].motion == "dynamic") and (a, b) not in skipped:
                     found.append((a, b))
         return tuple(found)
+
+
+def _root(root: list[int], place: int) -> int:
+    place %= len(root)
+    while root[place] != place:
+        place = root[place]
+    return place

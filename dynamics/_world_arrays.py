@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamics._joint_arrays import JointArrays, joint_arrays
+
 if TYPE_CHECKING:
     from dynamics._body import Body
     from dynamics._world import World
@@ -92,6 +94,8 @@ class WorldArrays:
     """[1/(kg m^2)], shape (nb, 3, 3)."""
     round: Ints
     """1 for bodies whose three moments of inertia are equal, which turn at a constant rate, shape (nb,)."""
+    joints: JointArrays
+    """The same of joints."""
 
 
 _KEPT: WeakKeyDictionary[World, WorldArrays] = WeakKeyDictionary()
@@ -152,6 +156,7 @@ def _made(world: World) -> WorldArrays:
         inertia=inertia,
         inverse_inertia=np.asarray(np.linalg.inv(inertia), dtype=np.float64),
         round=_ints((np.abs(inertia - scale * np.eye(3)) <= 1e-9 * scale).all(axis=(1, 2))),
+        joints=joint_arrays(world),
     )
 
 

@@ -47,8 +47,10 @@ HIDING = 0.5
 """Share of a pixel that is object, from which the table is hidden there."""
 CLEAN = 0.05
 """Share of a pixel that may be object where the table's colour is read: outlines are a mixture of both."""
+NEARLY, MIXED = 0.15, 0.01
+"""Up to this share colours count by so much: in a narrow gap, whose shade they tell, there are no others."""
 DEPTH_SLACK = 0.03
-"""Relative difference of depth up to which a pixel shows the plane."""
+"""Pixels that are nearer than the plane by more than this share do not show it."""
 STEEP = 0.1
 """Sine of the angle to the plane under which a view is too flat to tell."""
 WITHIN = 0.7
@@ -58,6 +60,8 @@ BESIDE = 3
 SUNK = 1.0
 """How far new splats lie under the plane at the border of the hole, in cells, so that what is seen of the table covers
 them; two cells inwards they lie on it."""
+UNDER = 3.0
+"""All of them lie this far under the plane, so that where few views see some table, it covers them [its noise]."""
 SIGMA = 0.7
 """Deviation of a new splat, in cells: enough to close the gaps of a square lattice, no blurrier than that."""
 FLAT = 0.1
@@ -121,7 +125,7 @@ def fill_hole(
     # One ring of the table more, in its own colours: splats that were given up reached that far.
     patch = _dilated(hole, 1) & _within_outline(cells, support)
     image = inpaint(colour, trusted & ~hole)
-    fill = flat_splats(background, cells, image, patch, hole)
+    fill = flat_splats(background, cells, image, patch, hole, below=UNDER * support.noise)
     return HoleFill(fill, given_up, settle_rim(background, given_up, rim, fill, views, cells, image, patch), rim)
 
 
@@ -176,13 +180,15 @@ def _look(cells: PlaneRaster, views: Sequence[Observation]) -> tuple[NDArray, ND
         shown &= steep > STEEP
         index = np.flatnonzero(shown)
         row, column = v[index].astype(np.int64), u[index].astype(np.int64)
-        agree = np.abs(view.depth[row, column] - z[index]) < DEPTH_SLACK * z[index]
+        # What lies behind the plane is seen through it: haze that stands for the plane, in its colour.
+        agree = view.depth[row, column] > (1 - DEPTH_SLACK) * z[index]
         agree &= view.alpha[row, column] > 0.5
         hiding = view.features.sum(axis=2)[row, column]
         seen[index] += agree & (hiding < HIDING)
-        index = index[agree & (hiding < CLEAN)]
-        # Steep and near views show the texture best.
-        share = (steep[index] * float(view.camera.K[0, 0]) / z[index]) ** 2
+        told = agree & (hiding < NEARLY)
+        index, hiding = index[told], hiding[told]
+        # Steep and near views show the texture best; what the object is mixed into counts where there is nothing else.
+        share = (steep[index] * float(view.camera.K[0, 0]) / z[index]) ** 2 * np.where(hiding < CLEAN, 1.0, MIXED)
         total[index] += share[:, None] * bilinear(view.rgb, u[index], v[index])
         weight[index] += share
     colour = total / np.maximum(weight, 1e-12)[:, None]
@@ -247,9 +253,15 @@ def _over(background: Gaussians, cells: PlaneRaster, hole: NDArray[np.bool_], to
 
 
 def flat_splats(
-    background: Gaussians, cells: PlaneRaster, image: NDArray, patch: NDArray[np.bool_], hole: NDArray[np.bool_]
+    background: Gaussians,
+    cells: PlaneRaster,
+    image: NDArray,
+    patch: NDArray[np.bool_],
+    hole: NDArray[np.bool_],
+    *,
+    below: float = 0.0,
 ) -> Gaussians:
-    """One flat splat in each cell of the patch, in the picture's colour."""
+    """One flat splat in each cell of the patch, in the picture's colour, so far below the raster's plane."""
     import math
 
     import torch
@@ -259,7 +271,7 @@ def flat_splats(
     from scene3d._gaussians import SH_C0, Gaussians
 
     inwards = np.asarray(distance_transform_edt(hole))[patch]
-    height = np.minimum(0.5 * inwards - 1, 0) * SUNK * cells.size
+    height = np.minimum(0.5 * inwards - 1, 0) * SUNK * cells.size - below
     means = torch.from_numpy(cells.centres()[patch] + height[:, None] * cells.axes[2])
     count = len(means)
     rotation = torch.from_numpy(np.ascontiguousarray(cells.axes.T))

@@ -3,7 +3,8 @@
 A shiny bowl's bottom is often not fitted at all: photos are explained by haze far below the table, which also explains
 the sheen of the table beside it and so belongs to the background. Standing, the bowl looks right; moved, or with the
 hole under it filled, one looks through it. So its floor is closed: flat splats on a raster just above the support,
-wherever views look through the object at what lies under its support, in the mean colour of what they saw there.
+wherever views look through the object at what lies under its support, in the mean colour of what they saw there. What
+the object itself has of that haze is given up: lifted, it would trail it below.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def with_inner_floors(
         supports: What objects stand on.
 
     Returns:
-        M splats, at least N, the new ones last, and the component of each.
+        M splats, the new ones last, and the component of each.
     """
     import torch
 
@@ -82,15 +83,21 @@ def with_inner_floors(
     channels = torch.cat([channels, under[:, None]], dim=1)
     chosen = cameras[:: max(1, -(-len(cameras) // MOST_VIEWS))]
     views = [observe(splats, camera.fitted(SIDE), features=channels) for camera in chosen]
-    parts, numbers = [splats], [of_splat]
+    parts: list[Gaussians] = []
+    numbers: list[Tensor] = []
+    kept = np.ones(len(label), dtype=bool)
     for index in range(objects):
         points = places[label == index + 1]
         support = support_under(points, tuple(supports)) if len(points) else None
         floor = None if support is None else _floor(splats, label == index + 1, index, support, views)
-        if floor is not None:
+        if floor is not None and support is not None:
             parts.append(floor)
             numbers.append(torch.full((len(floor),), index + 1, dtype=of_splat.dtype, device=of_splat.device))
-    return (Gaussians.cat(parts), torch.cat(numbers)) if len(parts) > 1 else (splats, of_splat)
+            kept &= ~((label == index + 1) & (support.heights(places) < -DEEP * support.noise))
+    if not parts:
+        return splats, of_splat
+    keep = torch.from_numpy(kept).to(splats.means.device)
+    return Gaussians.cat([splats[keep], *parts]), torch.cat([of_splat[keep], *numbers])
 
 
 def _floor(

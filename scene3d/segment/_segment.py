@@ -93,7 +93,6 @@ def segment(
     from scene3d.segment._inner_floor import with_inner_floors
     from scene3d.segment._make_objects import make_objects
     from scene3d.segment._patch_background import patched_background
-    from scene3d.segment._raise_reflections import raise_reflections
 
     request = request or SegmentRequest()
     request.check()
@@ -109,8 +108,7 @@ def segment(
     notes = [*chosen.labels.notes, *made.notes]
     tell("filling holes", 0.8)
     around = (len(made.objects), flat.cameras, chosen.labels.supports)
-    splats = raise_reflections(chosen.splats, made.of_splat, *around)
-    splats, of_splat = with_inner_floors(splats, made.of_splat, *around)
+    splats, of_splat = with_inner_floors(chosen.splats, made.of_splat, *around)
     patched = patched_background(splats, of_splat, *around)
     tell("binding splats", 0.95)
     result = _assembled(replace(flat, supports=chosen.labels.supports), made.objects, splats, of_splat, patched)

@@ -124,7 +124,7 @@ def test_weights_of_something_else_are_one_message(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_weights(path, TossModel(TossConstants.of(**TEXTBOOK), make_network(0)), [])
     tensors = load_file(path)
-    save_file(tensors, path, metadata={"version": "1", "features": '["gap"]'})
+    save_file(tensors, path, metadata={"version": "2", "features": '["gap"]'})
     with pytest.raises(FileFormatError, match="another version"):
         load_weights(path)
     path.write_bytes(b"nothing")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import trimesh
 
-from dynamics import Action, Body, Joint, Latents, State, TriangleMesh, World, body_from_mesh
+from dynamics import Action, Body, Latents, State, TriangleMesh, World, body_from_mesh
 from dynamics._errors import UsageError
 from dynamics._primitive import body_from_box, body_from_sphere
 from dynamics._rollout import rollout, step
@@ -191,10 +191,3 @@ def test_states_that_do_not_fit(material, on_table, state_of) -> None:
         rollout(world, replace(state, T_world_body=state.T_world_body * 2), 1)
     with pytest.raises(UsageError, match="multiple"):
         rollout(world, state, 10, every=3)
-
-
-def test_joints_are_refused_rather_than_ignored(material, on_table, state_of) -> None:
-    world = on_table(body_from_box("box", (0.1, 0.1, 0.1), material()))
-    world = replace(world, joints=(Joint("hinge", "hinge", 0, 1),))
-    with pytest.raises(UsageError, match="joints"):
-        rollout(world, state_of(world, [(0, 0, 1)]), 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamics._toss_metrics import TossErrors, bootstrap, paired_gain, summary, toss_errors
+from dynamics._bootstrap import bootstrap, paired_gain
+from dynamics._toss_metrics import TossErrors, summary, toss_errors
 
 CORNERS = 0.05 * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 
@@ -50,6 +51,9 @@ def test_summary_has_every_field() -> None:
     assert row["right_face"].mean == pytest.approx(0.4)
     assert all(value.low <= value.mean <= value.high for value in row.values())
     assert row == summary(errors)
+    assert "joint_deg" not in row
+    hinged = TossErrors(values, values, values, values, values, joint_deg=values)
+    assert summary(TossErrors.joined([hinged[:5], hinged[5:]]))["joint_deg"].mean == pytest.approx(5.5)
 
 
 def test_interval_of_a_mean_is_two_standard_errors() -> None:

@@ -1,0 +1,194 @@
+# type: ignore - what Warp compiles only looks like Python.
+# ruff: noqa: RUF046 - int(0) makes a variable of Warp, a literal a constant.
+"""Contacts and joints -> velocities in a kernel: what `dynamics._contact_solve_kernels.solve` does in jointed worlds.
+
+A sweep goes over all contacts, then along the free direction of one joint after the other, then solves all that holds
+joints together. The twin is `dynamics._joint_solve`. The sweep over contacts is written a second time, in pieces: in
+worlds without joints it must stay in one function to be fast. Modules of kernels import Warp at their top, as it wants;
+they are imported inside the functions that launch them.
+"""
+
+import warp as wp  # noqa: TID253
+
+from dynamics._joint_kernels import CLOSING, close_joints, free_joints, guess_joints, rows_of_joints
+from dynamics._joint_tree_kernels import factor_joints, hold_joints
+from dynamics._memory_kernels import Constants, Scratch, Shapes
+
+__all__ = ["solve_jointed"]
+
+wp.config.log_level = wp.LOG_ERROR
+wp.init()
+wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
+
+LANDING, REBOUND, INELASTIC = (wp.constant(i) for i in range(3))
+CLOSINGS = wp.constant(4)
+
+
+@wp.func
+def give_contact(s: Scratch, slot: wp.int32, k: wp.int32, j: wp.int32, impulse: wp.float32):
+    r = 3 * k + j
+    s.impulse[slot, r] = impulse
+    if impulse != 0.0:
+        a = s.a[slot, k]
+        b = s.b[slot, k]
+        s.vel[slot, a] = s.vel[slot, a] + s.axis[slot, r] * (impulse * s.inverse_mass[slot, a])
+        s.turn[slot, a] = s.turn[slot, a] + s.turn_a[slot, r] * impulse
+        s.vel[slot, b] = s.vel[slot, b] - s.axis[slot, r] * (impulse * s.inverse_mass[slot, b])
+        s.turn[slot, b] = s.turn[slot, b] + s.turn_b[slot, r] * impulse
+    return impulse
+
+
+@wp.func
+def begin_joints(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, goal: wp.int32):
+    """Rows of joints; velocities get what holds joints together while nothing touches, and the first guess."""
+    bodies = shapes.kind.shape[0]
+    if goal == LANDING:
+        rows_of_joints(shapes, s, c, slot, False)
+        factor_joints(shapes, s, c, slot)
+        for _k in range(CLOSINGS):
+            close_joints(shapes, s, c, slot, 0.0)
+            hold_joints(shapes, s, c, slot)
+        for i in range(bodies):
+            s.joined[slot, i].kick_vel = s.vel[slot, i] - (s.start_vel[slot, i] + s.free_vel[slot, i]) * 0.5
+            s.joined[slot, i].kick_turn = s.turn[slot, i] - (s.start_turn[slot, i] + s.free_turn[slot, i]) * 0.5
+        guess_joints(shapes, s, c, slot, 0.5)
+    if goal == REBOUND:
+        rows_of_joints(shapes, s, c, slot, True)
+        factor_joints(shapes, s, c, slot)
+    if goal != LANDING:
+        for i in range(bodies):
+            s.vel[slot, i] = s.vel[slot, i] + s.joined[slot, i].kick_vel
+            s.turn[slot, i] = s.turn[slot, i] + s.joined[slot, i].kick_turn
+        guess_joints(shapes, s, c, slot, 1.0)
+
+
+@wp.func
+def start_solve(shapes: Shapes, s: Scratch, slot: wp.int32, goal: wp.int32):
+    """Velocities before contacts: landing from the mean free ones, others from the last."""
+    for i in range(shapes.kind.shape[0]):
+        if goal != LANDING:
+            s.vel[slot, i] = s.free_vel[slot, i]
+            s.turn[slot, i] = s.free_turn[slot, i]
+        else:
+            s.vel[slot, i] = (s.start_vel[slot, i] + s.free_vel[slot, i]) * 0.5
+            s.turn[slot, i] = (s.start_turn[slot, i] + s.free_turn[slot, i]) * 0.5
+
+
+@wp.func
+def guess_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    """Velocities get what the same contacts gave in the step before."""
+    share = float(1.0)
+    if goal == LANDING:
+        share = 0.5
+    for k in range(n):
+        guess = s.warm[slot, k] * share
+        pressed = wp.max(wp.dot(guess, s.axis[slot, 3 * k]), 0.0)
+        p = wp.dot(guess, s.axis[slot, 3 * k + 1])
+        q = wp.dot(guess, s.axis[slot, 3 * k + 2])
+        length = wp.sqrt(p * p + q * q + 1.0e-30)
+        limit = s.mu[slot, k] * pressed
+        if length > limit:
+            p = p * limit / length
+            q = q * limit / length
+        give_contact(s, slot, k, 0, pressed)
+        give_contact(s, slot, k, 1, p)
+        give_contact(s, slot, k, 2, q)
+
+
+@wp.func
+def sweep_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    """One sweep over all contacts; the greatest correction of a velocity."""
+    worst = float(0.0)
+    for k in range(n):
+        a = s.a[slot, k]
+        b = s.b[slot, k]
+        r = 3 * k
+        ia = s.inverse_mass[slot, a]
+        ib = s.inverse_mass[slot, b]
+        va = s.vel[slot, a]
+        wa = s.turn[slot, a]
+        vb = s.vel[slot, b]
+        wb = s.turn[slot, b]
+        target = s.landing[slot, k]
+        if goal == REBOUND:
+            target = s.rebound[slot, k]
+        if goal == INELASTIC:
+            target = wp.min(s.rebound[slot, k], 0.0)
+        x = s.axis[slot, r]
+        u = wp.dot(x, va - vb) + wp.dot(s.arm_a[slot, r], wa) + wp.dot(s.arm_b[slot, r], wb)
+        old = s.impulse[slot, r]
+        pressed = wp.max(old + (target - u) / s.diagonal[slot, r], 0.0)
+        change = pressed - old
+        s.impulse[slot, r] = pressed
+        worst = wp.max(worst, wp.abs(change) * s.diagonal[slot, r])
+        if change != 0.0:
+            va += x * (change * ia)
+            wa += s.turn_a[slot, r] * change
+            vb -= x * (change * ib)
+            wb += s.turn_b[slot, r] * change
+        old_p = s.impulse[slot, r + 1]
+        old_q = s.impulse[slot, r + 2]
+        if pressed > 0.0 or old_p != 0.0 or old_q != 0.0:
+            x = s.axis[slot, r + 1]
+            y = s.axis[slot, r + 2]
+            d = s.diagonal[slot, r + 1]
+            ux = wp.dot(x, va - vb) + wp.dot(s.arm_a[slot, r + 1], wa) + wp.dot(s.arm_b[slot, r + 1], wb)
+            uy = wp.dot(y, va - vb) + wp.dot(s.arm_a[slot, r + 2], wa) + wp.dot(s.arm_b[slot, r + 2], wb)
+            p = old_p - ux / d
+            q = old_q - uy / d
+            limit = s.mu[slot, k] * pressed
+            length = wp.sqrt(p * p + q * q + 1.0e-30)
+            if length > limit:
+                p = p * limit / length
+                q = q * limit / length
+            s.impulse[slot, r + 1] = p
+            s.impulse[slot, r + 2] = q
+            p -= old_p
+            q -= old_q
+            worst = wp.max(worst, (wp.abs(p) + wp.abs(q)) * d)
+            va += (x * p + y * q) * ia
+            wa += s.turn_a[slot, r + 1] * p + s.turn_a[slot, r + 2] * q
+            vb -= (x * p + y * q) * ib
+            wb += s.turn_b[slot, r + 1] * p + s.turn_b[slot, r + 2] * q
+        s.vel[slot, a] = va
+        s.turn[slot, a] = wa
+        if ib > 0.0:
+            s.vel[slot, b] = vb
+            s.turn[slot, b] = wb
+    return worst
+
+
+@wp.func
+def remember_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    for k in range(n):
+        if s.impulse[slot, 3 * k] > 0.0:
+            s.pushed[slot, s.a[slot, k]] = 1
+            s.pushed[slot, s.b[slot, k]] = 1
+        if goal == REBOUND:
+            given = s.axis[slot, 3 * k] * s.impulse[slot, 3 * k]
+            given += s.axis[slot, 3 * k + 1] * s.impulse[slot, 3 * k + 1]
+            given += s.axis[slot, 3 * k + 2] * s.impulse[slot, 3 * k + 2]
+            s.known_impulse[slot, s.place[slot, k]] = given
+            s.known_key[slot, s.place[slot, k]] = s.key[slot, k]
+
+
+@wp.func
+def solve_jointed(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    start_solve(shapes, s, slot, goal)
+    begin_joints(shapes, s, c, slot, goal)
+    guess_contacts(s, slot, n, goal)
+    hold_joints(shapes, s, c, slot)
+    sweep = int(0)
+    while sweep < c.sweeps:
+        if goal == LANDING and sweep < CLOSINGS:
+            close_joints(shapes, s, c, slot, CLOSING)
+        sweep += 1
+        worst = sweep_contacts(s, slot, n, goal)
+        worst = wp.max(worst, free_joints(shapes, s, c, slot, goal == LANDING))
+        worst = wp.max(worst, hold_joints(shapes, s, c, slot))
+        if worst < c.tolerance:
+            sweep = c.sweeps
+    remember_contacts(s, slot, n, goal)
+    if goal == REBOUND:
+        for j in range(c.joints):
+            s.joints[slot, j].known = s.joint_rows[slot, 6 * j + 5].impulse
