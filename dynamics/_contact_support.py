@@ -17,7 +17,7 @@ __all__ = ["ContactSupport", "support_of"]
 
 PROTOTYPES = 256
 """Training contacts that are kept."""
-LIMIT = 0.995
+LIMIT = 0.999
 """Share of training contacts that are within the support."""
 NARROW = 0.05
 """Least spread of a feature, so that one which never changed in training counts when it does."""

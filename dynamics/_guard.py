@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Bands", "Departure", "GuardReport", "check_rollout"]
 
 LOOKS = 48
-"""Times, evenly spread, at which overlaps are measured anew; at others those that the rollout carries are taken."""
+"""Default of ``looks``."""
 WORDS = {
     "number": "holds values that are no numbers",
     "energy": "energy grows by {value:.3g} % without work (at most {limit:.3g} %)",
@@ -130,7 +130,7 @@ class GuardReport:
         return text
 
 
-def check_rollout(world: World, rollout: Rollout, bands: Bands | None = None) -> GuardReport:
+def check_rollout(world: World, rollout: Rollout, bands: Bands | None = None, *, looks: int = LOOKS) -> GuardReport:
     """Which worlds of a rollout leave the band of possible motion.
 
     Args:
@@ -138,6 +138,9 @@ def check_rollout(world: World, rollout: Rollout, bands: Bands | None = None) ->
         rollout: B worlds at T times, from `rollout` or anything else that claims to be one. Its latents and actions,
             where it has them, say how heavy bodies are and what was done to them.
         bands: What it may do; None for the defaults.
+        looks: Times, evenly spread, at which overlaps are measured anew, which takes about as long as a few hundred
+            steps each; at others those that the rollout carries are taken. 0 suits a rollout that just came from
+            `rollout`, which measured them itself.
 
     A term is judged only up to the first time at which the world holds something that is no number.
     """
@@ -147,7 +150,7 @@ def check_rollout(world: World, rollout: Rollout, bands: Bands | None = None) ->
     rollout = _on_cpu(rollout)
     latents = Latents.median(world, len(rollout.T_world_body)) if rollout.latents is None else rollout.latents
     motion = motion_of(world, rollout, latents)
-    values, limits = _judged(world, rollout, motion, bands)
+    values, limits = _judged(world, rollout, motion, bands, looks)
     finite = torch.isfinite(rollout.T_world_body).all(-1).all(-1) & torch.isfinite(rollout.twist).all(-1).all(-1)
     whole = finite.int().cummin(1).values.bool()
     departures = [
@@ -177,16 +180,17 @@ def _on_cpu(value: Any) -> Any:
 
 
 def _judged(
-    world: World, rollout: Rollout, motion: Motion, bands: Bands
+    world: World, rollout: Rollout, motion: Motion, bands: Bands, looks: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Values of the terms that can be judged, (B, T), and what they may be at most."""
     import torch
 
     times = motion.poses.shape[1]
-    looked = torch.unique(torch.linspace(0, times - 1, min(times, LOOKS)).round().long())
     depth = torch.nan_to_num(rollout.overlap.detach().double(), 0.0)
     depth[:, 0] = 0.0
-    depth[:, looked] = torch.maximum(depth[:, looked], overlap_depth(motion, looked))
+    if looks:
+        looked = torch.unique(torch.linspace(0, times - 1, min(times, looks)).round().long())
+        depth[:, looked] = torch.maximum(depth[:, looked], overlap_depth(motion, looked))
     values = {"penetration": depth, "motion": motion_missed(motion, bands.slack, bands.recovery_speed)}
     # Bodies that begin inside each other may come out, but go no deeper; a rollout says so with its first step.
     allowed = (1.02 * depth[:, :2].amax(1, keepdim=True)).clamp_min(0.0)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dynamics._errors import UsageError
 from dynamics._bootstrap import Interval, paired_gain
+from dynamics._errors import UsageError
 from dynamics._toss_metrics import summary
 from dynamics._toss_models import TossModel
 from dynamics._train_contact import Pupil, train_contacts

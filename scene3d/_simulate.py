@@ -168,7 +168,7 @@ def simulate(
         from dynamics._learned_rollout import rollout_learned
 
         path = rollout_learned(world, begun, steps, action, latents, model=model, every=KEPT)
-    report = check_rollout(world, path)
+    report = check_rollout(world, path, looks=0)
     share = None if path.in_support is None else float(path.in_support.mean())
     return Simulation(world, path, outcomes(scene, world, path), share, str(report), report.flagged, drawn_from)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,9 +107,12 @@ def test_futures_of_real_tosses(tosses: tuple[Toss, ...]) -> None:
 
 
 def test_spread_of_constants_narrows_what_tosses_tell(tosses: tuple[Toss, ...]) -> None:
-    spread = posterior_spread(PHYSICS, cube_body(), [shortened(toss, 41) for toss in tosses[:2]])
-    assert set(spread) == set(PRIOR)
-    assert all(0.1 * PRIOR[name] < value < 1.3 * PRIOR[name] for name, value in spread.items())
+    """Tosses that obey the model's own constants tell how far a cube slides, so friction; nobody tells all of them."""
+    exact = [replace(t, T_world_body=p) for t, p in zip(tosses, predicted(PHYSICS, cube_body(), tosses), strict=True)]
+    spread = posterior_spread(PHYSICS, cube_body(), exact)
+    ratio = {name: spread[name] / PRIOR[name] for name in PRIOR}
+    assert ratio["friction"] < 0.5
+    assert 0.6 < np.mean(list(ratio.values())) < 1.1
 
 
 def test_distance_of_paths(tosses: tuple[Toss, ...]) -> None:

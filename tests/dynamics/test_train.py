@@ -13,6 +13,7 @@ import torch
 from dynamics import TriangleMesh
 from dynamics._contact_weights import load_weights
 from dynamics._errors import FileFormatError, UsageError
+from dynamics._learning_curve import learning_curve
 from dynamics._toss_metrics import summary, toss_errors
 from dynamics._toss_models import (
     TEXTBOOK,
@@ -217,6 +218,17 @@ def test_folds_are_trained_and_know_what_they_saw(tosses: tuple[Toss, ...], tmp_
         train_folds(tosses[:3], cube(), tmp_path, parts=2, members=2, recipe=recipe)
     with pytest.raises(UsageError, match="1 member or more"):
         train_folds(tosses[:3], cube(), tmp_path, parts=1, recipe=recipe)
+
+
+def test_learning_curve_compares_on_tosses_that_none_has_seen(tosses: tuple[Toss, ...]) -> None:
+    some = tuple(replace(t, T_world_body=t.T_world_body[:40], twist=t.twist[:40]) for t in tosses[:10])
+    points = learning_curve(some, cube(), sizes=(2, 8), recipe=replace(QUICK, identify=1, iterations=1))
+    assert [point.tosses for point in points] == [2, 8]
+    for point in points:
+        found = point.physics["position_percent"].mean - point.network["position_percent"].mean
+        assert point.position_gain.mean == pytest.approx(found)
+    with pytest.raises(UsageError, match="1 to 8 tosses"):
+        learning_curve(some, cube(), sizes=(9,))
 
 
 def test_summary_of_real_errors(tosses: tuple[Toss, ...]) -> None:
