@@ -10,11 +10,11 @@ kernels import Warp at their top, as it wants; they are imported inside the func
 import warp as wp  # noqa: TID253
 
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["INELASTIC", "LANDING", "REBOUND", "prepare", "solve"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 LANDING, REBOUND, INELASTIC = (wp.constant(i) for i in range(3))

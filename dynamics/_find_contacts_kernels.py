@@ -10,11 +10,11 @@ are imported inside the functions that launch them.
 import warp as wp  # noqa: TID253
 
 from dynamics._memory_kernels import Constants, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["find", "is_near"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 PLANE, BOX, SPHERE, GRID = (wp.constant(i) for i in range(4))

@@ -11,12 +11,12 @@ import warp as wp  # noqa: TID253
 from dynamics._find_contacts_kernels import is_near
 from dynamics._joint_kernels import aim_joints
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
+from dynamics._start_warp import start_warp
 from dynamics._turn_kernels import turn_between
 
 __all__ = ["free_motion", "target_pose", "wake"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 STATIC, KINEMATIC, DYNAMIC = (wp.constant(i) for i in range(3))

@@ -10,13 +10,13 @@ functions that launch them.
 import warp as wp  # noqa: TID253
 
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
+from dynamics._start_warp import start_warp
 from dynamics._turn_kernels import midway_turn, quat_of_turn
 
 __all__ = ["CLOSING", "aim_joints", "close_joints", "free_joints", "guess_joints", "place_joints", "push_joint"]
 __all__ += ["rows_of_joints", "speed_along"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 HINGE, SLIDE, FIXED = (wp.constant(i) for i in range(3))

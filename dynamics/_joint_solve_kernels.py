@@ -13,11 +13,11 @@ import warp as wp  # noqa: TID253
 from dynamics._joint_kernels import CLOSING, close_joints, free_joints, guess_joints, rows_of_joints
 from dynamics._joint_tree_kernels import factor_joints, hold_joints
 from dynamics._memory_kernels import Constants, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["solve_jointed"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 LANDING, REBOUND, INELASTIC = (wp.constant(i) for i in range(3))

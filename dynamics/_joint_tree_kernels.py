@@ -11,11 +11,11 @@ import warp as wp  # noqa: TID253
 
 from dynamics._joint_kernels import push_joint, speed_along
 from dynamics._memory_kernels import Constants, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["factor_joints", "hold_joints"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 FIXED = wp.constant(2)

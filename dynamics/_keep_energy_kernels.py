@@ -11,11 +11,11 @@ import warp as wp  # noqa: TID253
 from dynamics._contact_solve_kernels import INELASTIC, solve
 from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["keep_energy"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 KINEMATIC = wp.constant(1)

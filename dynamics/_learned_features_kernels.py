@@ -11,11 +11,11 @@ import warp as wp  # noqa: TID253
 from dynamics._find_contacts_kernels import box_distance, grid_distance
 from dynamics._learned_memory_kernels import Exchange
 from dynamics._memory_kernels import Constants, Scratch, Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["AFTER", "describe", "describe_after", "length_of", "pool", "reduced_mass"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 PLANE, BOX, SPHERE, GRID = (wp.constant(i) for i in range(4))

@@ -7,10 +7,11 @@ Modules of kernels import Warp at their top, as it wants; they are imported insi
 
 import warp as wp  # noqa: TID253
 
+from dynamics._start_warp import start_warp
+
 __all__ = ["Exchange"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 

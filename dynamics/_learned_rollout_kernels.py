@@ -14,6 +14,7 @@ import warp as wp  # noqa: TID253
 from dynamics._contact_solve_kernels import INELASTIC, LANDING, prepare, row, solve
 from dynamics._find_contacts_kernels import find
 from dynamics._free_motion_kernels import free_motion, wake
+from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._joint_tree_kernels import hold_joints
 from dynamics._keep_energy_kernels import product
 from dynamics._keep_momentum_kernels import keep_momentum
@@ -23,11 +24,11 @@ from dynamics._memory_kernels import Constants, Inputs, Outputs, Scratch, Shapes
 from dynamics._rollout_kernels import begin as begin_world
 from dynamics._rollout_kernels import finish as finish_world
 from dynamics._rollout_kernels import move, record, turn_on
+from dynamics._start_warp import start_warp
 
 __all__ = ["begin", "correct", "describe", "end", "finish", "look", "pool"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 PRESSED = wp.constant(0.02)
@@ -130,7 +131,10 @@ def correct(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, x: Exchang
             s.mu[w, k] = s.mu[w, k] * wp.exp(x.residual[first + k, 0])
     for goal in range(2):
         # One call in a loop, because the solver takes seconds to compile wherever it is called.
-        solve(shapes, s, c, w, n, goal)
+        if c.joints > 0:
+            solve_jointed(shapes, s, c, w, n, goal)
+        else:
+            solve(shapes, s, c, w, n, goal)
         if goal == LANDING:
             turn_on(shapes, s, c, w)
             for k in range(n):
@@ -291,7 +295,10 @@ def settle(
                 for k in range(n):
                     place_rows(s, w, k, s.point[w, k])
                     s.rebound[w, k] = x.flat[w, k]
-            solve(shapes, s, c, w, n, INELASTIC)
+            if c.joints > 0:
+                solve_jointed(shapes, s, c, w, n, INELASTIC)
+            else:
+                solve(shapes, s, c, w, n, INELASTIC)
         turns = int(0)
         if spoke == 1 and stage <= mixes:
             turns = 1

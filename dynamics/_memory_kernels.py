@@ -10,10 +10,11 @@ imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
+from dynamics._start_warp import start_warp
+
 __all__ = ["Constants", "Inputs", "JointShape", "Outputs", "Scratch", "Shapes"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 

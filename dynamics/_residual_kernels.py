@@ -9,6 +9,8 @@ are imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
+from dynamics._start_warp import start_warp
+
 __all__ = [
     "carried_gap",
     "complementarity",
@@ -22,8 +24,7 @@ __all__ = [
     "twisted",
 ]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 # Backward: these are terms of losses, and short enough for Warp's own adjoint.
 wp.set_module_options({"enable_backward": True, "max_unroll": 1, "fast_math": False})
 

@@ -18,12 +18,12 @@ from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._keep_energy_kernels import keep_energy
 from dynamics._keep_momentum_kernels import keep_momentum
 from dynamics._memory_kernels import Constants, Inputs, Outputs, Scratch, Shapes
+from dynamics._start_warp import start_warp
 from dynamics._turn_kernels import midway_turn, quat_of_turn, turned_by
 
 __all__ = ["begin", "finish", "move", "record", "roll", "turn_on"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 STATIC, KINEMATIC, DYNAMIC = (wp.constant(i) for i in range(3))

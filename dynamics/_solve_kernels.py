@@ -9,10 +9,11 @@ import Warp at their top, as it wants; they are imported inside the functions th
 
 import warp as wp  # noqa: TID253
 
+from dynamics._start_warp import start_warp
+
 __all__ = ["solve_rows", "solve_rows_adjoint"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 

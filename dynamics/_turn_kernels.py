@@ -9,11 +9,11 @@ the functions that launch them.
 import warp as wp  # noqa: TID253
 
 from dynamics._memory_kernels import Shapes
+from dynamics._start_warp import start_warp
 
 __all__ = ["midway_turn", "quat_of_turn", "turn_between", "turned_by"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
 REFINEMENTS = wp.constant(4)
