@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Part", "evaluate_tosses", "joined_parts"]
 
+FITTED = {"physics_identified", "physics_persistent", "physics_network", "mujoco"}
+"""Models that need what is fitted."""
 Array = NDArray[np.float64]
 
 
@@ -104,9 +106,10 @@ def evaluate_tosses(
         records={name: record.tosses for name, record in records.items()},
     )
     note_samples(groups, own, bool(networks), request, notes)
+    best: ModelName = "physics_network" if "physics_network" in models else "physics_identified"
     run = _Run(tosses, body, request, own, networks, free, records, models, say, len(groups))
     parts = [run.group(number, group) for number, group in enumerate(groups)]
-    return joined_parts(parts, models, [body.points], notes, "physics_network" if networks else "physics_identified")
+    return joined_parts(parts, models, [body.points], notes, best)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +148,8 @@ class _Run:
 
         held = [self.tosses[i] for i in group.held]
         fitted = self._fitted(group, lambda text: say(f"fitting {text}", 0.1))
-        network = self.networks[group.network].model if group.network else None
+        speaks = "physics_network" in self.models
+        network = self.networks[group.network].model if group.network and speaks else None
         if network is not None and not self.own:
             network = with_fitted_constants(network, fitted)
         predictor = Predictor(self.body, fitted, network, self.free)
@@ -170,6 +174,8 @@ class _Run:
     def _fitted(self, group: Group, say: Callable[[str], None]) -> Fitted:
         if group.record is not None:
             return self.records[group.record]
+        if not self.request.futures and not set(self.models) & FITTED:
+            return Fitted(frozenset(), {}, (), {}, {})
         key = (group.train.tobytes(), group.network)
         if key not in self.known:
             weights = self.networks.get(group.network or "")

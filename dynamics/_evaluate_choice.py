@@ -114,11 +114,11 @@ def fitted_path(folder: Path, network: str) -> Path:
 
 
 def _networks(folder: Path, request: Request, models: list[ModelName], notes: list[str]) -> dict[str, ContactWeights]:
-    if "physics_network" not in models:
-        return {}
-    if request.weights is None and not list(folder.glob("*.safetensors")):
-        models.remove("physics_network")
-        notes.append("No trained networks come with this copy; `scene3d train-dynamics` makes them.")
+    # They are loaded whichever models are judged: what they have seen decides who is scored by which constants.
+    if request.weights is None and not list(folder.glob("fold-*.safetensors")):
+        if "physics_network" in models:
+            models.remove("physics_network")
+            notes.append("No trained networks come with this copy; `scene3d train-dynamics` makes them.")
         return {}
     return load_networks(folder)
 
