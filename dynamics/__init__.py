@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from dynamics._distance_grid import DistanceGrid as DistanceGrid
     from dynamics._distance_grid import distance_grid as distance_grid
     from dynamics._guard import Bands as Bands
+    from dynamics._guard import Departure as Departure
     from dynamics._guard import GuardReport as GuardReport
     from dynamics._guard import check_rollout as check_rollout
     from dynamics._identify import identify_world as identify_world
+    from dynamics._identify import rollout_recordings as rollout_recordings
+    from dynamics._joint_geometry import joint_positions as joint_positions
+    from dynamics._learned_rollout import ContactModel as ContactModel
     from dynamics._learned_rollout import rollout_learned as rollout_learned
     from dynamics._mass_properties import MassProperties as MassProperties
     from dynamics._mass_properties import mass_properties as mass_properties
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
     from dynamics._material import load_materials as load_materials
     from dynamics._particle_kind import particle_kind as particle_kind
     from dynamics._particles import Particles as Particles
+    from dynamics._physics_residuals import PhysicsResiduals as PhysicsResiduals
+    from dynamics._physics_residuals import physics_residuals as physics_residuals
+    from dynamics._place_joints import place_joints as place_joints
     from dynamics._posterior import Posterior as Posterior
     from dynamics._primitive import Primitive as Primitive
     from dynamics._primitive import body_from_box as body_from_box
@@ -46,7 +53,6 @@ if TYPE_CHECKING:
     from dynamics._primitive import body_from_sphere as body_from_sphere
     from dynamics._recording import Recording as Recording
     from dynamics._recording import recordings_of_tosses as recordings_of_tosses
-    from dynamics._recording import rollout_recordings as rollout_recordings
     from dynamics._rollout import rollout as rollout
     from dynamics._rollout import step as step
     from dynamics._rope_particles import rope_particles as rope_particles
@@ -59,7 +65,12 @@ if TYPE_CHECKING:
     from dynamics._surface_points import surface_points as surface_points
     from dynamics._tosses import Toss as Toss
     from dynamics._tosses import load_tosses as load_tosses
+    from dynamics._transition import Transition as Transition
+    from dynamics._transition import transition_between as transition_between
     from dynamics._triangle_mesh import TriangleMesh as TriangleMesh
+    from dynamics._urdf import UrdfModel as UrdfModel
+    from dynamics._urdf import load_urdf as load_urdf
+    from dynamics._urdf import world_from_urdf as world_from_urdf
     from dynamics._world import Joint as Joint
     from dynamics._world import World as World
 
@@ -68,6 +79,8 @@ __all__ = [
     "Adapter",
     "Bands",
     "Body",
+    "ContactModel",
+    "Departure",
     "DistanceGrid",
     "GuardReport",
     "Joint",
@@ -75,6 +88,7 @@ __all__ = [
     "MassProperties",
     "Material",
     "Particles",
+    "PhysicsResiduals",
     "Posterior",
     "Primitive",
     "Recording",
@@ -82,7 +96,9 @@ __all__ = [
     "State",
     "StepSettings",
     "Toss",
+    "Transition",
     "TriangleMesh",
+    "UrdfModel",
     "World",
     "adapt",
     "body_from_box",
@@ -95,12 +111,16 @@ __all__ = [
     "distance_grid",
     "find_material",
     "identify_world",
+    "joint_positions",
     "load_adapter",
     "load_materials",
     "load_tosses",
+    "load_urdf",
     "load_weights",
     "mass_properties",
     "particle_kind",
+    "physics_residuals",
+    "place_joints",
     "recordings_of_tosses",
     "rollout",
     "rollout_learned",
@@ -110,7 +130,9 @@ __all__ = [
     "solid_particles",
     "step",
     "surface_points",
+    "transition_between",
     "with_adapter",
+    "world_from_urdf",
 ]
 
 _HOMES = {
@@ -118,6 +140,8 @@ _HOMES = {
     "Adapter": "dynamics._adapter",
     "Bands": "dynamics._guard",
     "Body": "dynamics._body",
+    "ContactModel": "dynamics._learned_rollout",
+    "Departure": "dynamics._guard",
     "DistanceGrid": "dynamics._distance_grid",
     "GuardReport": "dynamics._guard",
     "Joint": "dynamics._world",
@@ -125,6 +149,7 @@ _HOMES = {
     "MassProperties": "dynamics._mass_properties",
     "Material": "dynamics._material",
     "Particles": "dynamics._particles",
+    "PhysicsResiduals": "dynamics._physics_residuals",
     "Posterior": "dynamics._posterior",
     "Primitive": "dynamics._primitive",
     "Recording": "dynamics._recording",
@@ -132,7 +157,9 @@ _HOMES = {
     "State": "dynamics._state",
     "StepSettings": "dynamics._step",
     "Toss": "dynamics._tosses",
+    "Transition": "dynamics._transition",
     "TriangleMesh": "dynamics._triangle_mesh",
+    "UrdfModel": "dynamics._urdf",
     "World": "dynamics._world",
     "adapt": "dynamics._adapt",
     "body_from_box": "dynamics._primitive",
@@ -145,22 +172,28 @@ _HOMES = {
     "distance_grid": "dynamics._distance_grid",
     "find_material": "dynamics._material",
     "identify_world": "dynamics._identify",
+    "joint_positions": "dynamics._joint_geometry",
     "load_adapter": "dynamics._adapter",
     "load_materials": "dynamics._material",
     "load_tosses": "dynamics._tosses",
+    "load_urdf": "dynamics._urdf",
     "load_weights": "dynamics._contact_weights",
     "mass_properties": "dynamics._mass_properties",
     "particle_kind": "dynamics._particle_kind",
+    "physics_residuals": "dynamics._physics_residuals",
+    "place_joints": "dynamics._place_joints",
     "recordings_of_tosses": "dynamics._recording",
     "rollout": "dynamics._rollout",
     "rollout_learned": "dynamics._learned_rollout",
-    "rollout_recordings": "dynamics._recording",
+    "rollout_recordings": "dynamics._identify",
     "rope_particles": "dynamics._rope_particles",
     "save_adapter": "dynamics._adapter",
     "solid_particles": "dynamics._solid_particles",
     "step": "dynamics._rollout",
     "surface_points": "dynamics._surface_points",
+    "transition_between": "dynamics._transition",
     "with_adapter": "dynamics._adapter",
+    "world_from_urdf": "dynamics._urdf",
 }
 
 

@@ -88,7 +88,7 @@ def evaluate_jointed(
         notes.append("Constants were fitted out of fold, five times to four fifths of these tosses.")
     else:
         notes.append(f"Constants were fitted to the first {request.fit_on} tosses; the others are scored.")
-    if weights is not None:
+    if "physics_network" in models:
         notes.append("The network was trained on another body and speaks only within its support.")
     recordings = recordings_of_tosses(world, tosses, ROOT)
     run = _Run(tosses, recordings, world, request, weights, models, search, say, len(groups))

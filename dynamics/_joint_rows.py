@@ -248,7 +248,9 @@ def end_poses(world: World, T_world_body: Tensor, inertia: Inertia, twist: Tenso
     arrays = world_arrays(world)
     local = [torch.as_tensor(part).to(twist) for part in (arrays.inertia, arrays.inverse_inertia)]
     uneven = torch.as_tensor(arrays.round == 0)[:, None] & (inertia.inverse_mass > 0)[..., None]
-    rate = torch.where(uneven, midway_turn(T_world_body[..., 3:], twist[..., 3:], *local, dt), twist[..., 3:])
+    rate = torch.where(
+        uneven, midway_turn(T_world_body[..., 3:], twist[..., 3:], local[0], local[1], dt), twist[..., 3:]
+    )
     wxyz = torch.nn.functional.normalize(multiply(quaternion_of_turn(rate * dt), T_world_body[..., 3:]), dim=-1)
     arm = rotation_from_wxyz(T_world_body[..., 3:]).transpose(-1, -2) @ (inertia.com - T_world_body[..., :3])[..., None]
     xyz = inertia.com + dt * twist[..., :3] - (rotation_from_wxyz(wxyz) @ arm)[..., 0]

@@ -8,7 +8,7 @@ cut into pieces of equal length.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,8 @@ def edge_pieces(
         reached = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
         count = int(np.ceil(reached[-1] / longest))
         share = np.arange(2 * count + 1) / (2 * count) * reached[-1]
-        columns: list[NDArray[np.float64]] = [np.asarray(np.interp(share, reached, line[:, i])) for i in range(3)]
-        places = np.stack(columns, axis=1)
+        interp: Any = np.interp  # numpy leaves its result untyped.
+        places: NDArray[np.float64] = np.stack([interp(share, reached, line[:, i]) for i in range(3)], axis=1)
         order = _spread(count)
         middles.append(places[1::2][order])
         halves.append(0.5 * (places[2::2] - places[:-2:2])[order])

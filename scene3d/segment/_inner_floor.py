@@ -151,7 +151,8 @@ def _look(
     there = (z > 0) & (u >= 0) & (v >= 0) & (u < view.camera.width) & (v < view.camera.height)
     column, row = u[there].astype(np.int64), v[there].astype(np.int64)
     own, deep = view.features[row, column, index], view.features[row, column, -1]
-    within = binary_erosion(binary_fill_holes(view.features[..., index] > 0.5), iterations=BORDER)
+    filled = binary_fill_holes(view.features[..., index] > 0.5)
+    within = np.asarray(binary_erosion(filled, iterations=BORDER), dtype=bool)
     into = within[row, column] & (own + deep > ITS_OWN) & (own > HOLDS) & (deep > THROUGH)
     if not into.any():
         return None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from _dynamics_table import speed_rows, tosses_rows
+
 BEGIN, END = "<!-- numbers:begin -->", "<!-- numbers:end -->"
 HEAD = ("| what | figure | asked | command that prints it |", "|---|---|---|---|")
 NOTHING = "Not measured yet."
@@ -23,6 +25,8 @@ def render_table(results: dict[str, Any]) -> str:
     objects = (results.get("objects") or {}).get("runs", {})
     rows = [*_quality(runs), *_memory(runs), *_captures(captures, runs), *_objects(objects)]
     rows += [*_files(results.get("files") or {}), *_times(scenes), *_ratios(scenes)]
+    rows += tosses_rows((results.get("dynamics_tosses") or {}).get("runs", {}))
+    rows += speed_rows(results.get("dynamics_speed") or {})
     if not rows:
         return NOTHING
     lines = [*HEAD, *(f"| {what} | {figure} | {asked} | `{command}` |" for what, figure, asked, command in rows)]

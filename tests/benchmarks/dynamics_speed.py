@@ -213,8 +213,11 @@ def _models() -> dict[str, ContactModel]:
 
 def _mujoco(world: World, state: State, steps: int) -> Callable[[], object]:
     """The same tosses by MuJoCo C, on as many threads, with its own contact model."""
-    import mujoco
+    from importlib import import_module
+
     from mujoco import rollout as mujoco_rollout
+
+    mujoco: Any = import_module("mujoco")
 
     edge = CUBE / 2
     inertia = MASS * CUBE**2 / 6

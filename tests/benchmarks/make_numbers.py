@@ -29,14 +29,17 @@ from _table import render_table, replace_region
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 README = ROOT / "README.md"
-STAGES = ("reconstruct", "captures", "objects", "files", "render")
+STAGES = ("reconstruct", "captures", "objects", "files", "render", "dynamics_tosses", "dynamics_speed")
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Measure everything and set the README's table."""
 
-    only: Literal["reconstruct", "captures", "objects", "files", "render", "table"] | None = None
+    only: (
+        Literal["reconstruct", "captures", "objects", "files", "render", "dynamics_tosses", "dynamics_speed", "table"]
+        | None
+    ) = None
     """One benchmark, or the table from results.json alone."""
     fresh: bool = False
     """Measure again what is finished."""
@@ -89,7 +92,8 @@ def _records(stage: dict[str, Any] | None) -> list[dict[str, Any]]:
     stage = stage or {}
     if "files" in stage:
         return [stage]
-    return list((stage.get("runs") or stage.get("scenes") or {}).values())
+    parts = stage.get("runs") or stage.get("scenes") or stage
+    return [part for part in parts.values() if isinstance(part, dict)]
 
 
 def describe_machine() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,7 +198,13 @@ def gripper(on_table) -> tuple[World, State]:
     round_can = trimesh.creation.cylinder(0.033, 0.1, sections=32)
     can = body_from_mesh("can", TriangleMesh(round_can.vertices, round_can.faces), grip, mass=0.35)
     world = on_table(base, *jaws, can, friction=0.6)
-    gains = {"low": -0.01, "high": 0.06, "stiffness": 5000.0, "drive_damping": 50.0, "force_limit": 20.0}
+    gains: dict[str, Any] = {
+        "low": -0.01,
+        "high": 0.06,
+        "stiffness": 5000.0,
+        "drive_damping": 50.0,
+        "force_limit": 20.0,
+    }
     joints = tuple(
         Joint(name, "slide", 1, child, (-0.06 * way, 0, -0.08, 1, 0, 0, 0), axis=(way, 0, 0), **gains)
         for name, child, way in (("left", 2, 1.0), ("right", 3, -1.0))
