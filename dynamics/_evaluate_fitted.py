@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitted", "fit_to", "load_fitted", "save_fitted"]
 
-SPREAD_TOSSES, SCALE_TOSSES, SCALE_FUTURES = 24, 40, 16
+SPREAD_TOSSES, SCALE_TOSSES, SCALE_FUTURES = 24, 120, 16
 LARGEST_FILE = 1 << 20
 Progress = Callable[[str], None]
 

@@ -21,7 +21,7 @@ SAVED = Path(__file__).parents[2] / "data" / "help"
 HEAVY = ("torch", "numpy", "cv2", "PIL", "av", "scipy", "pycolmap", "gsplat")
 
 
-@pytest.mark.parametrize("verb", ["", "reconstruct", "segment", "render", "info", "convert"])
+@pytest.mark.parametrize("verb", ["", "reconstruct", "segment", "render", "info", "convert", "simulate", "identify"])
 def test_help_text(verb: str, command: Command) -> None:
     outcome = command(*([verb] if verb else []), "--help")
     path = SAVED / f"{verb or 'scene3d'}.txt"
