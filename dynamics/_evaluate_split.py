@@ -48,7 +48,8 @@ class Group:
 
 def default_weights() -> Path:
     """The folder of the weights that come with the project."""
-    return Path(__file__).resolve().parents[1] / "assets" / "contact"
+    packed = Path(__file__).resolve().parent / "contact"
+    return packed if packed.is_dir() else packed.parents[1] / "assets" / "contact"
 
 
 def load_networks(folder: Path) -> dict[str, ContactWeights]:

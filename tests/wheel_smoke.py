@@ -23,6 +23,7 @@ def main() -> None:
     home = Path(scene3d.__file__).resolve().parent
     assert Path(sys.prefix).resolve() in home.parents, f"{home} is not the installed package"
     assert list((home / "configs").rglob("*.yaml")), "the presets travel inside the package"
+    assert (home.parent / "dynamics" / "contact" / "all.safetensors").is_file(), "and so does the contact network"
     assert {"reconstruct", "render", "info"} <= {entry.name for entry in entry_points(group="scene3d.verbs")}
 
     points = torch.tensor([[-0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
