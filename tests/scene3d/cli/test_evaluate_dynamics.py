@@ -19,7 +19,6 @@ from dynamics._toss_body import TEXTBOOK, TossConstants
 from dynamics._toss_futures import PRIOR
 from dynamics._toss_models import TossModel
 from dynamics._tosses import load_tosses, toss_hash
-from scene3d.cli.evaluate_dynamics import EvaluateDynamics
 from scene3d.report._toss_write import check_folder
 
 if TYPE_CHECKING:
@@ -31,9 +30,8 @@ COUNT, FRAMES = 5, 45
 
 
 @pytest.fixture
-def evaluate(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """``evaluate(...)``: the verb with these arguments, whether its entry point is installed or not."""
-    monkeypatch.setattr("scene3d.cli._verbs.find_verb", lambda _: EvaluateDynamics)
+def evaluate(command: Command) -> Command:
+    """``evaluate(...)``: the verb with these arguments."""
 
     def run(*args: str | Path) -> Outcome:
         return command("evaluate-dynamics", *args)
