@@ -70,7 +70,7 @@ def _errors(row: Mapping[str, Any]) -> str:
     parts = (
         f"position {_interval(row['position_percent'], ' %')}",
         f"rotation {_interval(row['rotation_deg'], ' deg')}, median {row['rotation_deg_median']['mean']:.1f}",
-        f"right face {row['right_face']['mean']:.0f} %",
+        f"right face {100 * row['right_face']['mean']:.0f} %",
         f"penetration {row['penetration_percent']['mean']:.2f} %",
     )
     return ", ".join(parts)

@@ -13,12 +13,13 @@ HERE = Path(__file__).resolve().parent
 README = HERE.parents[1] / "README.md"
 
 
-@pytest.fixture(scope="module")
-def table() -> ModuleType:
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module beside this file; tests are no package, so it is loaded by its path."""
     spec = importlib.util.spec_from_file_location("_benchmark_table", HERE / "_table.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.syspath_prepend(HERE)  # For the rows of motion, which it imports from beside it.
     spec.loader.exec_module(module)
     return module
 

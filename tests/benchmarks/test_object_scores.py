@@ -61,7 +61,7 @@ def test_labels_are_matched_by_their_overlap(scorer: ModuleType) -> None:
     assert scorer.iou_of_labels(counts, (0, 9)) == (0.0, 0.0)
 
 
-def test_rows_tell_the_worst_object() -> None:
+def test_rows_tell_the_worst_object(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(iou: float, seconds: float) -> dict:
         mug = {"as": "mug", "iou": 0.97, "iou_held_out": 0.97, "com_mm": 1.0, "inertia_percent": 3.0}
         mug |= {"removal_db": 0.05, "wall_median_mm": 1.8, "wall_p95_mm": 2.7, "depth_mm": -1.5}
@@ -72,6 +72,7 @@ def test_rows_tell_the_worst_object() -> None:
 
     machine = {"cpu": "A", "cores": 2, "isa": "avx2", "torch": "2", "date": "2030-01-01", "commit": "abc"}
     runs = {"tabletop-masks": run(0.95, 70), "tabletop-shape": run(0.9, 50)}
+    monkeypatch.syspath_prepend(HERE)
     text = _module("_table").render_table({"machine": machine, "objects": {"runs": runs}})
     assert "0.000 (box) / 0.000 (box)" in text
     assert "2 of 3, 1 extra / 2 of 3, 1 extra" in text
