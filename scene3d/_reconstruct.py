@@ -155,7 +155,7 @@ def _segmented(scene: Scene, out: Path, *, seed: int, progress: Callable[[FitPro
         why = "Stopped by Ctrl-C." if stopped else str(error)
         note = f"No objects were told apart. {why} The scene is in one piece; scene3d segment tries again."
         # Kept where the next segmentation puts its own notes, so that it goes when it is no longer true.
-        told = {"method": None, "notes": [note], "seed": seed, "interrupted": stopped}
+        told = {"method": None, "notes": [note], "seed": seed} | ({"interrupted": True} if stopped else {})
         scene = replace(scene, source={**scene.source, "segment": told})
         save_scene(scene, out, overwrite=True)
         return scene

@@ -106,8 +106,11 @@ def test_ctrl_c_while_objects_are_told_apart_keeps_the_fit(
 
     monkeypatch.setattr("scene3d.segment.segment", impatient)
     out = tmp_path / "desk"
-    outcome = command("reconstruct", capture_folder, "--out", out)
-    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "Stopped.")
+    outcome = command("reconstruct", capture_folder, "--out", out, "--json")
+    said = "No objects were told apart. Stopped by Ctrl-C. The scene is in one piece; scene3d segment tries again."
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, said)
+    document = json.loads(outcome.out)
+    assert (document["interrupted"], document["objects"]) == (True, [])
     assert len(load_scene(out).splats) == 64
     assert texts(out / "report") == ["index.html", "metrics.json", "preview.png"]
 

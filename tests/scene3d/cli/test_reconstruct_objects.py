@@ -57,22 +57,6 @@ def test_what_stands_on_the_desk_becomes_bodies(command: Command, fake_fit: Fake
     assert texts(out / "report") == ["index.html", "metrics.json", "preview.png"]
 
 
-def test_ctrl_c_while_objects_are_told_apart_keeps_the_scene(
-    command: Command, fake_fit: FakeFit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopped(*_given: object, **_named: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("scene3d.segment.segment", stopped)
-    fake_fit.result, out = desk()[TRUTH != BLUE], tmp_path / "desk"
-    outcome = command("reconstruct", capture_of(fake_fit.result, tmp_path / "photos"), "--out", out, "--json")
-    assert outcome.code == 130
-    document = json.loads(outcome.out)
-    assert (document["interrupted"], document["objects"]) == (True, [])
-    assert "Stopped by Ctrl-C. The scene is in one piece; scene3d segment tries again." in outcome.err
-    assert len(load_scene(out).splats) == len(fake_fit.result)
-
-
 def test_photos_that_are_cut_out_show_one_object(command: Command, fake_fit: FakeFit, tmp_path: Path) -> None:
     fake_fit.result, out = desk()[TRUTH == BLUE], tmp_path / "block"
     capture_folder = capture_of(fake_fit.result, tmp_path / "photos", cut_out=True)
