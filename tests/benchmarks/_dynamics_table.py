@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["speed_rows", "tosses_rows"]
+__all__ = ["contact_rows", "speed_rows", "tosses_rows"]
 
 Row = tuple[str, str, str, str]
 EVALUATE = "scene3d evaluate-dynamics ../shared/data/cube_toss/tosses.npz"
@@ -46,6 +46,16 @@ def tosses_rows(runs: Mapping[str, Any]) -> list[Row]:
         what = f"tosses inside nominal {100 * sure['nominal']:.0f} % intervals of 64 futures, position / rotation"
         rows.append((what, figure, "85 to 95 %; CRPS below the error", EVALUATE))
     return rows
+
+
+def contact_rows(runs: Mapping[str, Any]) -> list[Row]:
+    """How often a can that is dropped over a mug ends as in MuJoCo: in it, on its rim, or beside it."""
+    if not runs:
+        return []
+    figure = ", ".join(f"{name[:-2]} mm: {100 * run['agreement']:.0f} %" for name, run in runs.items())
+    needed = ", ".join(f"{100 * run['needed']:.1f}" for run in runs.values())
+    what = "can over mug, clearance: drops that end as in MuJoCo"
+    return [(what, figure, f"{needed} % (MuJoCo with itself, less 5)", "python tests/benchmarks/dynamics_contacts.py")]
 
 
 def speed_rows(parts: Mapping[str, Any]) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from _dynamics_table import speed_rows, tosses_rows
+from _dynamics_table import contact_rows, speed_rows, tosses_rows
 
 BEGIN, END = "<!-- numbers:begin -->", "<!-- numbers:end -->"
 HEAD = ("| what | figure | asked | command that prints it |", "|---|---|---|---|")
@@ -26,6 +26,7 @@ def render_table(results: dict[str, Any]) -> str:
     rows = [*_quality(runs), *_memory(runs), *_captures(captures, runs), *_objects(objects)]
     rows += [*_files(results.get("files") or {}), *_times(scenes), *_ratios(scenes)]
     rows += tosses_rows((results.get("dynamics_tosses") or {}).get("runs", {}))
+    rows += contact_rows((results.get("dynamics_contacts") or {}).get("runs", {}))
     rows += speed_rows(results.get("dynamics_speed") or {})
     if not rows:
         return NOTHING

@@ -29,7 +29,16 @@ from _table import render_table, replace_region
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 README = ROOT / "README.md"
-STAGES = ("reconstruct", "captures", "objects", "files", "render", "dynamics_tosses", "dynamics_speed")
+STAGES = (
+    "reconstruct",
+    "captures",
+    "objects",
+    "files",
+    "render",
+    "dynamics_tosses",
+    "dynamics_contacts",
+    "dynamics_speed",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,17 @@ class Numbers:
     """Measure everything and set the README's table."""
 
     only: (
-        Literal["reconstruct", "captures", "objects", "files", "render", "dynamics_tosses", "dynamics_speed", "table"]
+        Literal[
+            "reconstruct",
+            "captures",
+            "objects",
+            "files",
+            "render",
+            "dynamics_tosses",
+            "dynamics_contacts",
+            "dynamics_speed",
+            "table",
+        ]
         | None
     ) = None
     """One benchmark, or the table from results.json alone."""
