@@ -115,5 +115,10 @@ def _said(outcome: Outcome, futures: int) -> str:
 
 
 def _spread(value: Spread, scale: float, unit: str, futures: int) -> str:
-    text = f"{scale * value.median:.2g} {unit}"
-    return text if futures == 1 else f"{text} ({scale * value.low:.2g} to {scale * value.high:.2g})"
+    median, low, high = (_short(scale * part) for part in (value.median, value.low, value.high))
+    return f"{median} {unit}" if futures == 1 else f"{median} {unit} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    """Two digits, without powers of ten: 0.0028, 1.5, 230."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

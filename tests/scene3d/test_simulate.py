@@ -15,6 +15,7 @@ from scene3d._errors import UsageError
 from scene3d._outcomes import CLASSES, outcomes
 from scene3d._scene_world import scene_state, scene_world
 from scene3d._simulate import Drop, Push, parse_drop, parse_push, save_simulation, simulate
+from scene3d.cli.simulate import _short
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,10 @@ def test_what_goes_over_the_edge_falls_off(table: Scene) -> None:
 def test_pushes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match=r"--push"):
         parse_push(text)
+
+
+def test_figures_are_short() -> None:
+    assert [_short(value) for value in (0.0028, 1.53, 24.2, 233.7)] == ["0.0028", "1.5", "24", "234"]
 
 
 def test_names_with_commas() -> None:
