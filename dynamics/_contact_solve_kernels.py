@@ -112,11 +112,8 @@ def give(s: Scratch, slot: wp.int32, k: wp.int32, j: wp.int32, impulse: wp.float
 
 
 @wp.func
-def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, goal: wp.int32):
-    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, others from the last.
-
-    In one piece: what it calls would be handed copies of all groups of arrays, in every sweep.
-    """
+def start_solve(shapes: Shapes, s: Scratch, slot: wp.int32, goal: wp.int32):
+    """Velocities before contacts: landing from the mean free ones, others from the last."""
     for i in range(shapes.kind.shape[0]):
         if goal != LANDING:
             s.vel[slot, i] = s.free_vel[slot, i]
@@ -124,6 +121,11 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
         else:
             s.vel[slot, i] = (s.start_vel[slot, i] + s.free_vel[slot, i]) * 0.5
             s.turn[slot, i] = (s.start_turn[slot, i] + s.free_turn[slot, i]) * 0.5
+
+
+@wp.func
+def guess_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    """Velocities get what the same contacts gave in the step before."""
     share = float(1.0)
     if goal == LANDING:
         share = 0.5
@@ -140,6 +142,30 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
         give(s, slot, k, 0, pressed)
         give(s, slot, k, 1, p)
         give(s, slot, k, 2, q)
+
+
+@wp.func
+def remember_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    for k in range(n):
+        if s.impulse[slot, 3 * k] > 0.0:
+            s.pushed[slot, s.a[slot, k]] = 1
+            s.pushed[slot, s.b[slot, k]] = 1
+        if goal == REBOUND:
+            given = s.axis[slot, 3 * k] * s.impulse[slot, 3 * k]
+            given += s.axis[slot, 3 * k + 1] * s.impulse[slot, 3 * k + 1]
+            given += s.axis[slot, 3 * k + 2] * s.impulse[slot, 3 * k + 2]
+            s.known_impulse[slot, s.place[slot, k]] = given
+            s.known_key[slot, s.place[slot, k]] = s.key[slot, k]
+
+
+@wp.func
+def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32, goal: wp.int32):
+    """Velocities with contacts by projected Gauss-Seidel: landing from the mean free ones, others from the last.
+
+    The sweeps are in one piece: what they called would be handed copies of all groups of arrays, every time.
+    """
+    start_solve(shapes, s, slot, goal)
+    guess_contacts(s, slot, n, goal)
     sweep = int(0)
     while sweep < c.sweeps:
         sweep += 1
@@ -202,14 +228,5 @@ def solve(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, n: wp.int32,
                 s.turn[slot, b] = wb
         if worst < c.tolerance:
             sweep = c.sweeps
-    for k in range(n):
-        if s.impulse[slot, 3 * k] > 0.0:
-            s.pushed[slot, s.a[slot, k]] = 1
-            s.pushed[slot, s.b[slot, k]] = 1
-        if goal == REBOUND:
-            given = s.axis[slot, 3 * k] * s.impulse[slot, 3 * k]
-            given += s.axis[slot, 3 * k + 1] * s.impulse[slot, 3 * k + 1]
-            given += s.axis[slot, 3 * k + 2] * s.impulse[slot, 3 * k + 2]
-            s.known_impulse[slot, s.place[slot, k]] = given
-            s.known_key[slot, s.place[slot, k]] = s.key[slot, k]
+    remember_contacts(s, slot, n, goal)
     return n

@@ -10,6 +10,7 @@ they are imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
+from dynamics._contact_solve_kernels import INELASTIC, LANDING, REBOUND, guess_contacts, remember_contacts, start_solve
 from dynamics._joint_kernels import CLOSING, close_joints, free_joints, guess_joints, rows_of_joints
 from dynamics._joint_tree_kernels import factor_joints, hold_joints
 from dynamics._memory_kernels import Constants, Scratch, Shapes
@@ -20,22 +21,7 @@ __all__ = ["solve_jointed"]
 start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
 
-LANDING, REBOUND, INELASTIC = (wp.constant(i) for i in range(3))
 CLOSINGS = wp.constant(4)
-
-
-@wp.func
-def give_contact(s: Scratch, slot: wp.int32, k: wp.int32, j: wp.int32, impulse: wp.float32):
-    r = 3 * k + j
-    s.impulse[slot, r] = impulse
-    if impulse != 0.0:
-        a = s.a[slot, k]
-        b = s.b[slot, k]
-        s.vel[slot, a] = s.vel[slot, a] + s.axis[slot, r] * (impulse * s.inverse_mass[slot, a])
-        s.turn[slot, a] = s.turn[slot, a] + s.turn_a[slot, r] * impulse
-        s.vel[slot, b] = s.vel[slot, b] - s.axis[slot, r] * (impulse * s.inverse_mass[slot, b])
-        s.turn[slot, b] = s.turn[slot, b] + s.turn_b[slot, r] * impulse
-    return impulse
 
 
 @wp.func
@@ -60,39 +46,6 @@ def begin_joints(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32, goal:
             s.vel[slot, i] = s.vel[slot, i] + s.joined[slot, i].kick_vel
             s.turn[slot, i] = s.turn[slot, i] + s.joined[slot, i].kick_turn
         guess_joints(shapes, s, c, slot, 1.0)
-
-
-@wp.func
-def start_solve(shapes: Shapes, s: Scratch, slot: wp.int32, goal: wp.int32):
-    """Velocities before contacts: landing from the mean free ones, others from the last."""
-    for i in range(shapes.kind.shape[0]):
-        if goal != LANDING:
-            s.vel[slot, i] = s.free_vel[slot, i]
-            s.turn[slot, i] = s.free_turn[slot, i]
-        else:
-            s.vel[slot, i] = (s.start_vel[slot, i] + s.free_vel[slot, i]) * 0.5
-            s.turn[slot, i] = (s.start_turn[slot, i] + s.free_turn[slot, i]) * 0.5
-
-
-@wp.func
-def guess_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
-    """Velocities get what the same contacts gave in the step before."""
-    share = float(1.0)
-    if goal == LANDING:
-        share = 0.5
-    for k in range(n):
-        guess = s.warm[slot, k] * share
-        pressed = wp.max(wp.dot(guess, s.axis[slot, 3 * k]), 0.0)
-        p = wp.dot(guess, s.axis[slot, 3 * k + 1])
-        q = wp.dot(guess, s.axis[slot, 3 * k + 2])
-        length = wp.sqrt(p * p + q * q + 1.0e-30)
-        limit = s.mu[slot, k] * pressed
-        if length > limit:
-            p = p * limit / length
-            q = q * limit / length
-        give_contact(s, slot, k, 0, pressed)
-        give_contact(s, slot, k, 1, p)
-        give_contact(s, slot, k, 2, q)
 
 
 @wp.func
@@ -156,20 +109,6 @@ def sweep_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
             s.vel[slot, b] = vb
             s.turn[slot, b] = wb
     return worst
-
-
-@wp.func
-def remember_contacts(s: Scratch, slot: wp.int32, n: wp.int32, goal: wp.int32):
-    for k in range(n):
-        if s.impulse[slot, 3 * k] > 0.0:
-            s.pushed[slot, s.a[slot, k]] = 1
-            s.pushed[slot, s.b[slot, k]] = 1
-        if goal == REBOUND:
-            given = s.axis[slot, 3 * k] * s.impulse[slot, 3 * k]
-            given += s.axis[slot, 3 * k + 1] * s.impulse[slot, 3 * k + 1]
-            given += s.axis[slot, 3 * k + 2] * s.impulse[slot, 3 * k + 2]
-            s.known_impulse[slot, s.place[slot, k]] = given
-            s.known_key[slot, s.place[slot, k]] = s.key[slot, k]
 
 
 @wp.func

@@ -13,7 +13,7 @@ from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
 from dynamics._start_warp import start_warp
 
-__all__ = ["keep_energy"]
+__all__ = ["energy_made", "keep_energy", "mix", "product"]
 
 start_warp()
 wp.set_module_options({"enable_backward": False, "max_unroll": 1, "fast_math": False})
@@ -49,15 +49,11 @@ def product(
 
 
 @wp.func
-def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int32, n: wp.int32):
-    """Rebounds that make energy are mixed with the inelastic solution until they do not."""
+def energy_made(shapes: Shapes, s: Scratch, inputs: Inputs, slot: wp.int32, w: wp.int32):
+    """What velocities have more than forces gave on the way [J], and all that they have."""
     excess = float(0.0)
     size = float(0.0)
     for i in range(shapes.kind.shape[0]):
-        s.bounce_vel[slot, i] = s.vel[slot, i]
-        s.bounce_turn[slot, i] = s.turn[slot, i]
-        if shapes.motion[i] == KINEMATIC and s.lively[slot, i] == 1:
-            return 0
         if s.inverse_mass[slot, i] > 0.0:
             v = s.vel[slot, i]
             o = s.turn[slot, i]
@@ -67,25 +63,33 @@ def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: 
             before = 0.5 * product(shapes, inputs, s, slot, w, i, v0, o0, v0, o0, False)
             fv = s.free_vel[slot, i] - v0
             fo = s.free_turn[slot, i] - o0
-            lv = s.land_vel[slot, i]
-            gained = product(shapes, inputs, s, slot, w, i, fv, fo, lv, s.land_turn[slot, i], False)
+            gained = product(shapes, inputs, s, slot, w, i, fv, fo, s.land_vel[slot, i], s.land_turn[slot, i], False)
             excess += after - before - gained
             size += after
-    if excess <= 1.0e-6 * size:
-        return 0
-    if c.joints > 0:
-        solve_jointed(shapes, s, c, slot, n, INELASTIC)
-    else:
-        solve(shapes, s, c, slot, n, INELASTIC)
+    return excess, size
+
+
+@wp.func
+def mix(
+    shapes: Shapes,
+    s: Scratch,
+    inputs: Inputs,
+    vel: wp.array2d(dtype=wp.vec3),
+    turn: wp.array2d(dtype=wp.vec3),
+    slot: wp.int32,
+    w: wp.int32,
+    allowed: wp.float32,
+):
+    """Velocities between those without rebound, which are there, and those kept aside: with just that energy [J]."""
+    rest = -allowed
     square = float(0.0)
     slope = float(0.0)
-    rest = excess - size
     for i in range(shapes.kind.shape[0]):
         if s.inverse_mass[slot, i] > 0.0:
             v = s.vel[slot, i]
             o = s.turn[slot, i]
-            dv = s.bounce_vel[slot, i] - v
-            do = s.bounce_turn[slot, i] - o
+            dv = vel[slot, i] - v
+            do = turn[slot, i] - o
             square += 0.5 * product(shapes, inputs, s, slot, w, i, dv, do, dv, do, True)
             slope += product(shapes, inputs, s, slot, w, i, v, o, dv, do, True)
             rest += 0.5 * product(shapes, inputs, s, slot, w, i, v, o, v, o, True)
@@ -93,6 +97,25 @@ def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: 
     if rest < 0.0 and square > 0.0:
         share = wp.clamp((wp.sqrt(slope * slope - 4.0 * square * rest) - slope) / (2.0 * square), 0.0, 1.0)
     for i in range(shapes.kind.shape[0]):
-        s.vel[slot, i] = s.vel[slot, i] + (s.bounce_vel[slot, i] - s.vel[slot, i]) * share
-        s.turn[slot, i] = s.turn[slot, i] + (s.bounce_turn[slot, i] - s.turn[slot, i]) * share
+        s.vel[slot, i] = s.vel[slot, i] + (vel[slot, i] - s.vel[slot, i]) * share
+        s.turn[slot, i] = s.turn[slot, i] + (turn[slot, i] - s.turn[slot, i]) * share
+    return share
+
+
+@wp.func
+def keep_energy(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, slot: wp.int32, w: wp.int32, n: wp.int32):
+    """Rebounds that make energy are mixed with the inelastic solution until they do not."""
+    for i in range(shapes.kind.shape[0]):
+        s.bounce_vel[slot, i] = s.vel[slot, i]
+        s.bounce_turn[slot, i] = s.turn[slot, i]
+        if shapes.motion[i] == KINEMATIC and s.lively[slot, i] == 1:
+            return 0
+    excess, size = energy_made(shapes, s, inputs, slot, w)
+    if excess <= 1.0e-6 * size:
+        return 0
+    if c.joints > 0:
+        solve_jointed(shapes, s, c, slot, n, INELASTIC)
+    else:
+        solve(shapes, s, c, slot, n, INELASTIC)
+    mix(shapes, s, inputs, s.bounce_vel, s.bounce_turn, slot, w, size - excess)
     return 1

@@ -16,7 +16,7 @@ from dynamics._find_contacts_kernels import find
 from dynamics._free_motion_kernels import free_motion, wake
 from dynamics._joint_solve_kernels import solve_jointed
 from dynamics._joint_tree_kernels import hold_joints
-from dynamics._keep_energy_kernels import product
+from dynamics._keep_energy_kernels import energy_made, mix, product
 from dynamics._keep_momentum_kernels import keep_momentum
 from dynamics._learned_features_kernels import describe, describe_after, length_of, pool, reduced_mass
 from dynamics._learned_memory_kernels import Exchange
@@ -212,51 +212,6 @@ def add_impulses(shapes: Shapes, s: Scratch, c: Constants, inputs: Inputs, x: Ex
 
 
 @wp.func
-def energy_made(shapes: Shapes, s: Scratch, inputs: Inputs, w: wp.int32):
-    """What velocities have more than forces gave on the way [J], and all that they have."""
-    excess = float(0.0)
-    size = float(0.0)
-    for i in range(shapes.kind.shape[0]):
-        if s.inverse_mass[w, i] > 0.0:
-            v = s.vel[w, i]
-            o = s.turn[w, i]
-            v0 = s.start_vel[w, i]
-            o0 = s.start_turn[w, i]
-            after = 0.5 * product(shapes, inputs, s, w, w, i, v, o, v, o, True)
-            before = 0.5 * product(shapes, inputs, s, w, w, i, v0, o0, v0, o0, False)
-            fv = s.free_vel[w, i] - v0
-            fo = s.free_turn[w, i] - o0
-            gained = product(shapes, inputs, s, w, w, i, fv, fo, s.land_vel[w, i], s.land_turn[w, i], False)
-            excess += after - before - gained
-            size += after
-    return excess, size
-
-
-@wp.func
-def mix(shapes: Shapes, s: Scratch, inputs: Inputs, x: Exchange, w: wp.int32, allowed: wp.float32):
-    """Velocities between those without rebound, which are there, and those kept aside: with just that energy [J]."""
-    rest = -allowed
-    square = float(0.0)
-    slope = float(0.0)
-    for i in range(shapes.kind.shape[0]):
-        if s.inverse_mass[w, i] > 0.0:
-            v = s.vel[w, i]
-            o = s.turn[w, i]
-            dv = x.vel[w, i] - v
-            do = x.turn[w, i] - o
-            square += 0.5 * product(shapes, inputs, s, w, w, i, dv, do, dv, do, True)
-            slope += product(shapes, inputs, s, w, w, i, v, o, dv, do, True)
-            rest += 0.5 * product(shapes, inputs, s, w, w, i, v, o, v, o, True)
-    share = float(0.0)
-    if rest < 0.0 and square > 0.0:
-        share = wp.clamp((wp.sqrt(slope * slope - 4.0 * square * rest) - slope) / (2.0 * square), 0.0, 1.0)
-    for i in range(shapes.kind.shape[0]):
-        s.vel[w, i] = s.vel[w, i] + (x.vel[w, i] - s.vel[w, i]) * share
-        s.turn[w, i] = s.turn[w, i] + (x.turn[w, i] - s.turn[w, i]) * share
-    return share
-
-
-@wp.func
 def is_driven(shapes: Shapes, s: Scratch, c: Constants, w: wp.int32):
     """Whether kinematic bodies or drives do work."""
     driven = c.driven
@@ -307,11 +262,11 @@ def settle(
         if turns == 1 and n + c.joints > 0 and c.movers > 1:
             keep_momentum(shapes, s, c, inputs, w, w, n)
         if stage == 0 and (spoke == 1 or x.bounces[w] == 1) and is_driven(shapes, s, c, w) == 0:
-            excess, size = energy_made(shapes, s, inputs, w)
+            excess, size = energy_made(shapes, s, inputs, w, w)
             if excess > 1.0e-6 * size:
                 mixes = 1
         if stage == 1 and mixes == 1:
-            mix(shapes, s, inputs, x, w, size - excess)
+            mix(shapes, s, inputs, x.vel, x.turn, w, w, size - excess)
     return mixes
 
 
