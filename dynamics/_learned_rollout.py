@@ -19,7 +19,16 @@ from dynamics._check_action import check_action, check_state
 from dynamics._contact_features import AFTER, BEFORE
 from dynamics._learned_rollout_network import ROWS, flat_network, impulses, residuals
 from dynamics._learned_rollout_step import ContactModel, gravity_scale, gyration_radii
-from dynamics._rollout import WORLDS_PER_THREAD, _constants, _inputs, _scratch, _shapes, rollout
+from dynamics._rollout import (
+    WORLDS_PER_THREAD,
+    _constants,
+    _inputs,
+    _scratch,
+    _shapes,
+    assembled,
+    first_outputs,
+    rollout,
+)
 from dynamics._state import Latents, Rollout, State
 from dynamics._step import StepSettings
 from dynamics._world_arrays import world_arrays
@@ -75,65 +84,16 @@ def rollout_learned(
     check_action(world, len(state), steps, every, action)
     settings = StepSettings() if settings is None else settings
     latents = Latents.median(world, len(state)) if latents is None else latents
-    start = rollout(world, state, 0, None, latents, settings=settings)
     if not (len(state) and len(world.bodies) and steps):
         path = rollout(world, state, steps, action, latents, every=every, settings=settings)
         return replace(path, in_support=torch.ones(len(state), device=state.T_world_body.device))
     device = state.T_world_body.device
-    out = _outputs(state, start, steps // every + 1)
+    out = first_outputs(world, state, latents, settings, steps // every + 1)
     network = flat_network(model.network, model.support, out["pose"])
     given = _inputs(world, action, latents, device)
     with torch.no_grad(), _stream(device):
         inside = _Steps(world, settings, given, out, network, steps, every, threads).run(steps)
-
-    def held(part: Tensor) -> Tensor:
-        return part.detach()[:, None].expand(-1, steps // every + 1, *part.shape[1:])
-
-    return replace(
-        start,
-        T_world_body=out["pose"],
-        twist=out["twist"],
-        joint_q=out["joint_q"],
-        joint_qd=out["joint_qd"],
-        x=held(state.x),
-        v=held(state.v),
-        still=out["still"],
-        overlap=out["overlap"],
-        contact_point=out["contact_point"],
-        contact_impulse=out["contact_impulse"],
-        joint_impulse=out["joint_impulse"],
-        dt=world.dt * every,
-        action=action,
-        in_support=inside,
-    )
-
-
-def _outputs(state: State, start: Rollout, times: int) -> dict[str, Tensor]:
-    """Room for what is recorded, its first time filled in; `start` is a rollout of no steps."""
-    import torch
-
-    assert start.contact_point is not None and start.contact_impulse is not None and start.joint_impulse is not None
-    batch, bodies = state.twist.shape[:2]
-    joints = state.joint_q.shape[1]
-    device = state.T_world_body.device
-    out = {
-        "pose": torch.zeros(batch, times, bodies, 7, device=device),
-        "twist": torch.zeros(batch, times, bodies, 6, device=device),
-        "still": torch.zeros(batch, times, bodies, dtype=torch.int32, device=device),
-        "overlap": torch.zeros(batch, times, device=device),
-        "joint_q": torch.zeros(batch, times, joints, device=device),
-        "joint_qd": torch.zeros(batch, times, joints, device=device),
-        "joint_impulse": start.joint_impulse,
-        "contact_point": start.contact_point,
-        "contact_impulse": start.contact_impulse,
-    }
-    out["pose"][:, 0], out["twist"][:, 0] = state.T_world_body.detach(), state.twist.detach()
-    out["still"][:, 0], out["joint_q"][:, 0], out["joint_qd"][:, 0] = (
-        state.still,
-        start.joint_q[:, 0],
-        start.joint_qd[:, 0],
-    )
-    return out
+    return replace(assembled(world, state, out, every, action, latents), in_support=inside)
 
 
 def _stream(device: Any) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dynamics._state import Action
     from dynamics._world import World
 
-__all__ = ["rollout", "step"]
+__all__ = ["assembled", "first_outputs", "rollout", "step"]
 
 WORLDS_PER_THREAD = 16
 """Fewer worlds than this are not worth a thread."""
@@ -69,15 +69,24 @@ def rollout(
     Raises:
         UsageError: State or action do not fit the world, or hold what is no number.
     """
-    import torch
-
     check_state(world, state)
     check_action(world, len(state), steps, every, action)
     settings = StepSettings() if settings is None else settings
     latents = Latents.median(world, len(state)) if latents is None else latents
+    out = first_outputs(world, state, latents, settings, steps // every + 1)
+    if len(state) and len(world.bodies) and steps:
+        _launch(world, steps, every, settings, _inputs(world, action, latents, out["pose"].device), out, threads)
+    return assembled(world, state, out, every, action, latents)
+
+
+def first_outputs(
+    world: World, state: State, latents: Latents, settings: StepSettings, times: int
+) -> dict[str, Tensor]:
+    """Room for what kernels record at so many times, with the first of them filled in."""
+    import torch
+
     poses = state.T_world_body
-    batch, bodies, times = len(state), len(world.bodies), steps // every + 1
-    device = poses.device
+    batch, bodies, device = len(state), len(world.bodies), poses.device
     out = {
         "pose": torch.zeros(batch, times, bodies, 7, device=device),
         "twist": torch.zeros(batch, times, bodies, 6, device=device),
@@ -85,17 +94,23 @@ def rollout(
         "overlap": torch.zeros(batch, times, device=device),
         "joint_q": torch.zeros(batch, times, len(world.joints), device=device),
         "joint_qd": torch.zeros(batch, times, len(world.joints), device=device),
+        "joint_impulse": torch.zeros(batch, len(world.joints), device=device),
     }
     out["pose"][:, 0], out["twist"][:, 0], out["still"][:, 0] = poses.detach(), state.twist.detach(), state.still
     known = contact_memory(world, state, settings.contact.per_direction)
     out["contact_point"], out["contact_impulse"] = known[0].clone(), known[1].detach().float().clone()
-    out["joint_impulse"] = torch.zeros(batch, len(world.joints), device=device)
     if world.joints:
         out["joint_q"][:, 0], out["joint_qd"][:, 0] = _stand(world, state, latents)
         if state.joint_impulse is not None:
             out["joint_impulse"][:] = state.joint_impulse.detach()
-    if batch and bodies and steps:
-        _launch(world, steps, every, settings, _inputs(world, action, latents, device), out, threads)
+    return out
+
+
+def assembled(
+    world: World, state: State, out: dict[str, Tensor], every: int, action: Action | None, latents: Latents
+) -> Rollout:
+    """The rollout of what kernels recorded in `first_outputs`; particles stay where they are."""
+    times = out["pose"].shape[1]
 
     def held(part: Tensor) -> Tensor:
         return part.detach()[:, None].expand(-1, times, *part.shape[1:])

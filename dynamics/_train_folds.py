@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dynamics._train_contact import Trained
     from dynamics._train_recipe import Recipe
 
-__all__ = ["CHECKPOINT", "MEMBERS", "fold_models", "gathered_support", "joined_models", "train_folds"]
+__all__ = ["CHECKPOINT", "MEMBERS", "gathered_support", "joined_models", "train_folds"]
 
 MEMBERS = 4
 """Networks of an ensemble."""
@@ -119,15 +119,6 @@ def _write(file: Path, trained: Sequence[Trained], body: TossBody, seen: Sequenc
     model = joined_models([one.model for one in trained])
     model = replace(model, support=gathered_support(model, body, seen))
     save_weights(file, model, [toss_hash(toss) for toss in seen], trained[0].identified)
-
-
-def fold_models(folder: Path, parts: int = 5) -> list[TossModel]:
-    """The models of `train_folds`, in the order of folds.
-
-    Raises:
-        FileFormatError: One is missing or damaged.
-    """
-    return [load_weights(folder / f"fold-{k}.safetensors").model for k in range(parts)]
 
 
 def joined_models(models: Sequence[TossModel]) -> TossModel:

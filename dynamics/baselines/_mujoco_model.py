@@ -161,11 +161,6 @@ def _add_bodies(
     return geoms
 
 
-def _parent(joints: Mapping[int, tuple[int, Joint]], body: int) -> int:
-    """The body that holds a body by a joint, -1 for none."""
-    return joints[body][1].parent if body in joints else -1
-
-
 def _add_body(
     mujoco: Any,
     made: Mapping[int, Any],

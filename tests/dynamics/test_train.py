@@ -29,7 +29,7 @@ from dynamics._toss_models import (
 )
 from dynamics._tosses import Toss, load_tosses
 from dynamics._train_contact import Pupil, Recipe, constants_of, identify_constants, train_contact, train_contacts
-from dynamics._train_folds import CHECKPOINT, fold_models, train_folds
+from dynamics._train_folds import CHECKPOINT, train_folds
 from dynamics._train_scores import held_out_scores
 from dynamics._train_windows import folds, training_windows
 
@@ -198,7 +198,7 @@ def test_folds_are_trained_and_know_what_they_saw(tosses: tuple[Toss, ...], tmp_
     recipe = replace(QUICK, identify=1, iterations=1)
     tosses = tuple(replace(t, T_world_body=t.T_world_body[:40], twist=t.twist[:40]) for t in tosses[:4])
     train_folds(tosses[:4], cube(), tmp_path, parts=2, members=2, recipe=recipe)
-    models = fold_models(tmp_path, 2)
+    models = [load_weights(tmp_path / f"fold-{k}.safetensors").model for k in range(2)]
     assert [model.network.members for model in models if model.network is not None] == [2, 2]
     files = [load_weights(tmp_path / f"{name}.safetensors") for name in ("fold-0", "fold-1", "all")]
     seen = [file.tosses for file in files]
