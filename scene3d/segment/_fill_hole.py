@@ -50,7 +50,7 @@ CLEAN = 0.05
 NEARLY, MIXED = 0.15, 0.01
 """Up to this share colours count by so much: in a narrow gap, whose shade they tell, there are no others."""
 DEPTH_SLACK = 0.03
-"""Pixels that are nearer than the plane by more than this share do not show it."""
+"""Relative difference of depth up to which a pixel shows the plane."""
 STEEP = 0.1
 """Sine of the angle to the plane under which a view is too flat to tell."""
 WITHIN = 0.7
@@ -180,8 +180,7 @@ def _look(cells: PlaneRaster, views: Sequence[Observation]) -> tuple[NDArray, ND
         shown &= steep > STEEP
         index = np.flatnonzero(shown)
         row, column = v[index].astype(np.int64), u[index].astype(np.int64)
-        # What lies behind the plane is seen through it: haze that stands for the plane, in its colour.
-        agree = view.depth[row, column] > (1 - DEPTH_SLACK) * z[index]
+        agree = np.abs(view.depth[row, column] - z[index]) < DEPTH_SLACK * z[index]
         agree &= view.alpha[row, column] > 0.5
         hiding = view.features.sum(axis=2)[row, column]
         seen[index] += agree & (hiding < HIDING)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["settle_rim"]
 
-MOST_VIEWS = 30
-STEPS = 120
+MOST_VIEWS = 16
+STEPS = 96
 RATE_COLOUR, RATE_OPACITY = 0.04, 0.08
 """Of Adam, for SH coefficients and for logits."""
 MEAN, SQUARE, TINY = 0.9, 0.999, 1e-8
