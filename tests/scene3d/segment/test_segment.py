@@ -103,7 +103,7 @@ def test_found_anew_the_scene_does_not_grow(with_can: Path, masks: Path) -> None
     again = segment(scene, SegmentRequest(masks=masks))
     seen = [len(one.splats) - one.filled for one in (scene, again)]
     # What lay in the hole is given up; nothing is cut a second time.
-    assert 0.97 * seen[0] <= seen[1] <= seen[0]
+    assert 0.98 * seen[0] <= seen[1] <= seen[0]
     assert again.filled < 1.2 * scene.filled
     assert again.objects[0].confidence > scene.objects[0].confidence - 0.01
 
