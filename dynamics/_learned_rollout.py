@@ -9,6 +9,7 @@ memory from step to step. With a network that says nothing, or whose gate is clo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamics._check_action import check_action, check_state
 from dynamics._contact_features import AFTER, BEFORE
+from dynamics._errors import UsageError
 from dynamics._learned_rollout_network import ROWS, flat_network, impulses, residuals
 from dynamics._learned_rollout_step import ContactModel, gravity_scale, gyration_radii
 from dynamics._rollout import (
@@ -52,6 +54,7 @@ def rollout_learned(
     latents: Latents | None = None,
     *,
     model: HasNetwork,
+    member: Sequence[int] | None = None,
     every: int = 1,
     settings: StepSettings | None = None,
     threads: int | None = None,
@@ -66,6 +69,7 @@ def rollout_learned(
         latents: What photos do not show; None takes the materials' medians.
         model: Its network and support are used, not its constants: friction and restitution are those of the latents.
             Without a network this is `rollout`.
+        member: Which member of the ensemble answers in each world, -1 for the mean of all; None takes that everywhere.
         every: States that are kept: the first, then each of this many steps.
         settings: How steps are computed.
         threads: On a CPU, for what Warp does; None takes as many as torch does. The result does not depend on it.
@@ -74,7 +78,7 @@ def rollout_learned(
     where nothing pressed.
 
     Raises:
-        UsageError: State or action do not fit the world, or hold what is no number.
+        UsageError: State or action do not fit the world, or hold what is no number; or there is no such member.
     """
     import torch
 
@@ -90,10 +94,22 @@ def rollout_learned(
     device = state.T_world_body.device
     out = first_outputs(world, state, latents, settings, steps // every + 1)
     network = flat_network(model.network, model.support, out["pose"])
+    speaks = None if member is None else _members(member, len(state), network.members, device)
     given = _inputs(world, action, latents, device)
     with torch.no_grad(), _stream(device):
-        inside = _Steps(world, settings, given, out, network, steps, every, threads).run(steps)
+        inside = _Steps(world, settings, given, out, network, speaks, steps, every, threads).run(steps)
     return replace(assembled(world, state, out, every, action, latents), in_support=inside)
+
+
+def _members(member: Sequence[int], worlds: int, members: int, device: Any) -> Tensor:
+    import torch
+
+    found = torch.as_tensor(list(member), dtype=torch.int64, device=device)
+    if found.shape != (worlds,) or not bool(((found >= -1) & (found < members)).all()):
+        raise UsageError(
+            f"Each of {worlds} worlds takes a member of the ensemble from 0 to {members - 1}, or -1; found {member}."
+        )
+    return found
 
 
 def _stream(device: Any) -> Any:
@@ -116,6 +132,7 @@ class _Steps:
         given: dict[str, Any],
         out: dict[str, Tensor],
         network: FlatNetwork,
+        member: Tensor | None,
         steps: int,
         every: int,
         threads: int | None,
@@ -127,6 +144,8 @@ class _Steps:
         from dynamics import _memory_kernels as memory
 
         self.kernels, self.network = kernels, network
+        self.member = member
+        self.answering: Tensor | None = None
         self.device = str(out["pose"].device)
         batch = len(out["pose"])
         arrays = world_arrays(world)
@@ -199,7 +218,7 @@ class _Steps:
                 self._launch(self.kernels.correct, shapes, scratch, None, inputs, exchange)
                 if rows:
                     features, gate = self.flat["features"][:rows], self.flat["residual"][:rows, 5]
-                    self.flat["wanted"][:rows] = impulses(self.network, features, gate, self._pooled)
+                    self.flat["wanted"][:rows] = impulses(self.network, features, gate, self._pooled, self.answering)
                 self._launch(self.kernels.finish, shapes, scratch, None, inputs, self.outputs, exchange, t)
             self._launch(self.kernels.end, scratch, None, self.outputs)
         inside, pressing = self.per_world["inside"], self.per_world["pressing"]
@@ -219,7 +238,11 @@ class _Steps:
         if rows > len(self.flat["features"]):
             self._make_room(rows)
         self._launch(self.kernels.describe, self.shapes, self.scratch, None, self.exchange)
-        self.flat["residual"][:rows] = residuals(self.network, self.flat["features"][:rows], self._pooled)
+        if self.member is not None:
+            of_contacts = torch.repeat_interleave(self.member, count.long())
+            self.answering = torch.nn.functional.pad(of_contacts, (0, rows - self.contacts), value=-1)
+        features = self.flat["features"][:rows]
+        self.flat["residual"][:rows] = residuals(self.network, features, self._pooled, self.answering)
         return rows
 
     def _pooled(self, code: Tensor) -> Tensor:

@@ -130,33 +130,53 @@ def _forward(part: _Perceptron, features: Tensor, pool: Callable[[Tensor], Tenso
     return out[: copies // 2] + out[copies // 2 :]
 
 
-def residuals(network: FlatNetwork, features: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
+def residuals(
+    network: FlatNetwork, features: Tensor, pool: Callable[[Tensor], Tensor], member: Tensor | None = None
+) -> Tensor:
     """Log friction, logit restitution, gap and two shifts in gyration radii, times the gate; and the gate: (N, 6).
 
     Args:
         network: From `flat_network`.
         features: `before_features` of N contacts and room for `after_features`, shape (N, len(BEFORE) + len(AFTER)).
         pool: Sums codes (copies, N, width) over bodies.
+        member: Which member of the ensemble answers each contact, int64 (N,), -1 for their mean; None takes the mean
+            everywhere. The gate is that of the whole ensemble either way: its members' spread says what is unknown.
     """
     import torch
 
     out = torch.tanh(_forward(network.before, features[:, : len(BEFORE)], pool))
     ranges = out.new_tensor([FRICTION_RANGE, RESTITUTION_RANGE, GAP_RANGE, SHIFT_RANGE, SHIFT_RANGE])
     out = out[..., : len(ranges)]
-    mean = out[0] if len(out) == 1 else out.mean(0)
+    mean = _answered(out, member)
     gate = _gate(network, features[:, : len(BEFORE)], out)
     return torch.cat([mean * ranges * gate[:, None], gate[:, None]], dim=1)
 
 
-def impulses(network: FlatNetwork, features: Tensor, gate: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
+def impulses(
+    network: FlatNetwork,
+    features: Tensor,
+    gate: Tensor,
+    pool: Callable[[Tensor], Tensor],
+    member: Tensor | None = None,
+) -> Tensor:
     """Impulses along slip direction, binormal and normal in m sqrt(g l), times the gate (N,): (N, 3)."""
     import torch
 
     out = _forward(network.after, features[:, : len(BEFORE) + len(AFTER)], pool)
     # The whole of it, because a function of a slice may round differently.
     wanted = out[..., :3] * torch.sigmoid(out)[..., 3:4]
-    wanted = wanted[0] if len(wanted) == 1 else wanted.mean(0)
-    return wanted * (IMPULSE_SCALE * gate[:, None])
+    return _answered(wanted, member) * (IMPULSE_SCALE * gate[:, None])
+
+
+def _answered(out: Tensor, member: Tensor | None) -> Tensor:
+    """What members said (E, N, K) -> the mean, or of each row what its member said: (N, K)."""
+    import torch
+
+    mean = out[0] if len(out) == 1 else out.mean(0)
+    if member is None or len(out) == 1:
+        return mean
+    own = out.gather(0, member.clamp_min(0)[None, :, None].expand(1, *out.shape[1:]))[0]
+    return torch.where(member[:, None] < 0, mean, own)
 
 
 def _gate(network: FlatNetwork, features: Tensor, out: Tensor) -> Tensor:

@@ -1,14 +1,13 @@
 """Mass, centre of mass and inertia of a uniform solid: triangle mesh and density in, three numbers of physics out.
 
 The integrals are exact for closed meshes, cavities included (divergence theorem on tetrahedra to a common point
-[Mirtich 1996], as trimesh does them). A mesh that leaks has no inside, so it is refused, and the message says how.
+[Mirtich 1996]). A mesh that leaks has no inside, so it is refused, and the message says how.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,16 +58,21 @@ def mass_properties(mesh: TriangleMesh, density: float) -> MassProperties:
     low, high = mesh.bounds
     middle, size = (low + high) / 2, float(np.max(high - low))
     corners = ((mesh.vertices - middle) / max(size, 1e-300))[mesh.faces]
-    enclosed = float((np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum() / 6)
+    # Six times the signed volume of each tetrahedron of a triangle and the origin.
+    sixfold = (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum(axis=1)
+    enclosed = float(sixfold.sum() / 6)
     if abs(enclosed) <= THINNEST:
         raise BodyError("The mesh encloses no volume: it is flat or empty. A body needs a closed surface around it.")
     if enclosed < 0:
         raise BodyError("The mesh is inside out: its triangles are clockwise seen from outside. Flip its faces.")
-    triangles: Any = import_module("trimesh.triangles")
-    found = triangles.mass_properties(corners, density=1.0, skip_inertia=False)
-    volume = float(found["volume"]) * size**3
-    inertia = np.asarray(found["inertia"], dtype=np.float64) * (density * size**5)
-    com = middle + np.asarray(found["center_mass"], dtype=np.float64) * size
+    total = corners.sum(axis=1)
+    centre = sixfold @ total / (24 * enclosed)
+    # Second moments of a tetrahedron with a corner at the origin: (s s^T + sum_i v_i v_i^T) 6V / 120, s = sum_i v_i.
+    moments = np.einsum("f,fi,fj->ij", sixfold, total, total) + np.einsum("f,fki,fkj->ij", sixfold, corners, corners)
+    spread = moments / 120 - enclosed * np.outer(centre, centre)
+    volume = enclosed * size**3
+    inertia = (np.trace(spread) * np.eye(3) - spread) * (density * size**5)
+    com = middle + centre * size
     return MassProperties(density * volume, com, (inertia + inertia.T) / 2, volume)
 
 

@@ -166,7 +166,9 @@ def _read(path: Path) -> dict[str, NDArray]:
 def _of_rollout(path: Path, data: dict[str, NDArray], scene: Scene) -> MotionLog:
     poses = np.asarray(data["T_world_body"], dtype=np.float64)
     names = tuple(thing.name for thing in scene.objects)
-    if poses.ndim != 4 or poses.shape[2:] != (len(names), 7) or "dt" not in data:
+    # `scene3d simulate` saves the tops and the floor too, after the objects.
+    whole = (len(names), len(names) + len(scene.supports) + 1)
+    if poses.ndim != 4 or poses.shape[2] not in whole or poses.shape[3] != 7 or "dt" not in data:
         raise FileFormatError(
             f"{path} is a rollout of bodies {poses.shape}; the scene has {len(names)} objects. "
             "Give an npz of `time`, `names` and `poses` instead."

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from dynamics import Rollout, World
@@ -27,7 +29,7 @@ TURNED = 3.0
 TIPPED = 45.0
 """Tilt against how it stood from which an object lies [deg]."""
 OFF = 0.05
-"""What ends this far below where it began has fallen off [m]."""
+"""What ends this far below where it began, and below where it stood in the photos, has fallen off [m]."""
 SLOW, SLOW_TURN = 0.01, 0.1
 """Slower than this is at rest [m/s, rad/s]."""
 SHARE = 0.9
@@ -88,13 +90,17 @@ class Outcome:
         }
 
 
-def outcomes(scene: Scene, world: World, rollout: Rollout) -> tuple[Outcome, ...]:
+def outcomes(
+    scene: Scene, world: World, rollout: Rollout, lifted: Mapping[str, float] | None = None
+) -> tuple[Outcome, ...]:
     """What became of the scene's rigid objects, in their order.
 
     Args:
         scene: The scene.
         world: Its world, from `scene_world`.
         rollout: B futures of it.
+        lifted: How far above their places objects began, by name [m]: those never stay, and distances are from their
+            places.
     """
     up = np.asarray(world.gravity, dtype=np.float64)
     up = -up / np.linalg.norm(up) if np.linalg.norm(up) > 0 else np.array([0.0, 0.0, 1.0])
@@ -104,16 +110,31 @@ def outcomes(scene: Scene, world: World, rollout: Rollout) -> tuple[Outcome, ...
     found = []
     for index, thing in enumerate(scene.objects):
         if thing.kind == "rigid":
-            com = np.asarray(thing.body.com)
-            found.append(_outcome(thing.name, poses[:, :, index], twist[:, :, index], com, up, times))
+            height = 0.0 if lifted is None else lifted.get(thing.name, 0.0)
+            stood = np.asarray(thing.T_world_body, dtype=np.float64)
+            place = _Place(np.asarray(thing.body.com), stood, up, height)
+            found.append(_outcome(thing.name, poses[:, :, index], twist[:, :, index], place, times))
     return tuple(found)
 
 
-def _outcome(
-    name: str, poses: NDArray, twist: NDArray, com: NDArray, up: NDArray, times: NDArray[np.float64]
-) -> Outcome:
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where an object was before anything was done."""
+
+    com: NDArray[np.float64]
+    """In its frame [m], shape (3,)."""
+    stood: NDArray[np.float64]
+    """Its pose in the photos, shape (7,)."""
+    up: NDArray[np.float64]
+    """Unit vector, shape (3,)."""
+    lifted: float
+    """How far above its place it begins [m]."""
+
+
+def _outcome(name: str, poses: NDArray, twist: NDArray, place: _Place, times: NDArray[np.float64]) -> Outcome:
     first, last = _rotations(poses[:, 0, 3:]), _rotations(poses[:, -1, 3:])
-    begin, end = poses[:, 0, :3] + first @ com, poses[:, -1, :3] + last @ com
+    up, com = place.up, place.com
+    begin, end = poses[:, 0, :3] + first @ com - place.lifted * up, poses[:, -1, :3] + last @ com
     moved = np.linalg.norm(end - begin, axis=1)
     between = last @ first.transpose(0, 2, 1)
     turned = np.degrees(np.arccos(np.clip((np.trace(between, axis1=1, axis2=2) - 1) / 2, -1, 1)))
@@ -123,9 +144,11 @@ def _outcome(
     last_lively = np.where(lively.any(axis=1), lively.shape[1] - 1 - lively[:, ::-1].argmax(axis=1), -1)
     resting = last_lively < lively.shape[1] - 1
     settled = np.where(resting & (last_lively >= 0), times[np.minimum(last_lively + 1, len(times) - 1)], np.nan)
-    kind = np.where((moved < MOVED) & (turned < TURNED), 0, 1)
+    kind = np.where((moved < MOVED) & (turned < TURNED) & (place.lifted == 0), 0, 1)
     kind = np.where(tilt > TIPPED, 2, kind)
-    kind = np.where((end - begin) @ up < -OFF, 3, kind)
+    # What begins in the air and lands where it stood has not fallen off, nor what lay on the floor from the start.
+    stood = place.stood[:3] + _rotations(place.stood[None, 3:])[0] @ com
+    kind = np.where(((end - begin) @ up < -OFF) & ((end - stood) @ up < -OFF), 3, kind)
     kind = np.where(resting, kind, 4)
     shares = {label: float((kind == number).mean()) for number, label in enumerate(CLASSES)}
     return Outcome(name, shares, Spread.of(moved), Spread.of(turned), Spread.of(settled))

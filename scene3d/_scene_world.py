@@ -16,13 +16,16 @@ import numpy as np
 from scene3d._errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from dynamics import State, World
+    from dynamics._body import Motion
     from scene3d._scene import Scene
     from scene3d._support import SupportPlane
 
-__all__ = ["FLOOR", "scene_state", "scene_world", "support_names"]
+__all__ = ["FLOOR", "body_names", "scene_state", "scene_world", "support_names"]
 
 GRAVITY = 9.81
 """[m/s^2]"""
@@ -45,13 +48,22 @@ def support_names(scene: Scene) -> tuple[str, ...]:
     return tuple(name if name not in taken else f"{name}'" for name in names)
 
 
-def scene_world(scene: Scene, *, dt: float = 1.0 / 240.0, assume_scale: bool = False) -> World:
+def body_names(scene: Scene) -> tuple[str, ...]:
+    """Names of all bodies of the scene's world, in their order."""
+    names = (*(thing.name for thing in scene.objects), *support_names(scene))
+    return (*names, FLOOR if FLOOR not in names else f"{FLOOR}'")
+
+
+def scene_world(
+    scene: Scene, *, dt: float = 1.0 / 240.0, assume_scale: bool = False, driven: Collection[str] = ()
+) -> World:
     """Everything of a scene that stays the same while time passes.
 
     Args:
         scene: With objects. Deformable ones are static: they are in the way, but do not move.
         dt: Length of a step [s].
         assume_scale: Take a unit of a scene without metric scale for a metre.
+        driven: Objects that follow a path whatever is in their way: kinematic bodies.
 
     Raises:
         UsageError: The scene has no objects, or no metric scale.
@@ -65,13 +77,16 @@ def scene_world(scene: Scene, *, dt: float = 1.0 / 240.0, assume_scale: bool = F
             "The scene has no metric scale, so gravity means nothing. Set it with `scene3d scale`, or pass "
             "--assume-scale to take a unit of the scene for a metre."
         )
-    bodies = [thing.body.with_motion("dynamic" if thing.kind == "rigid" else "static") for thing in scene.objects]
+    free: dict[str, Motion] = {"rigid": "dynamic", "deformable": "static"}
+    bodies = [
+        thing.body.with_motion("kinematic" if thing.name in driven else free[thing.kind]) for thing in scene.objects
+    ]
     # A pair's friction is the geometric mean: an unknown table has that of the unknown material, without its spread.
     wood = replace(find_material("unknown"), friction_log_std=0.0, restitution_std=0.0)
     for name, support in zip(support_names(scene), scene.supports, strict=True):
         _, sides = _rectangle(support)
         bodies.append(body_from_box(name, (*sides, THICK), wood, motion="static"))
-    bodies.append(body_from_plane(FLOOR if all(b.name != FLOOR for b in bodies) else f"{FLOOR}'", wood))
+    bodies.append(body_from_plane(body_names(scene)[-1], wood))
     up = _up(scene)
     gx, gy, gz = (-GRAVITY * up).tolist()
     return World(tuple(bodies), gravity=(gx, gy, gz), dt=dt)

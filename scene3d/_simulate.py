@@ -1,58 +1,48 @@
-"""What happens to a scene when it is pushed or dropped: a scene and deeds in, futures with their outcomes out.
+"""What happens to a scene when things are done to it: a scene and deeds in, futures with their outcomes out.
 
-The scene becomes a world (`scene_world`), deeds become forces and first poses, and what photos do not show is drawn
-once for each future: from what `scene3d identify` found, else from the priors of the materials. The contact network
-takes part where its training covers the contact. The guard looks at every rollout before anybody else does.
+The scene becomes a world (`scene_world`), deeds become forces, paths and first poses (`_deeds_action`), and what photos
+do not show is drawn once for each future: from what `scene3d identify` found, else from the priors of the materials.
+The contact network takes part where its training covers the contact, and each future but the first hears one member of
+its ensemble. The guard looks at every rollout before anybody else does; futures that it flags count in no outcome.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from scene3d._deeds import LONGEST, Deeds, Drop, Move, Push, parse_drop, parse_push
+from scene3d._deeds_action import action_of, check_deeds, driven_objects, first_state, repeated
 from scene3d._errors import UsageError
 from scene3d._outcomes import Outcome, outcomes
+from scene3d._roll_futures import roll_futures
 from scene3d._scene_world import scene_state, scene_world
 
 if TYPE_CHECKING:
-    from dynamics import Action, Latents, Rollout, State, World
+    from dynamics import Action, ContactModel, Latents, Rollout, State, World
     from scene3d._scene import Scene
 
-__all__ = ["Drop", "Push", "Simulation", "parse_drop", "parse_push", "save_simulation", "simulate"]
+__all__ = [
+    "Drop",
+    "Move",
+    "Push",
+    "Simulation",
+    "parse_drop",
+    "parse_push",
+    "prepare_contacts",
+    "simulate",
+    "trusted",
+]
 
 DT = 1.0 / 240.0
 """Length of a step [s]."""
 KEPT = 4
 """Every so many steps a state is kept: 60 a second."""
-PUSH_SECONDS = 0.1
-LONGEST = 120.0
 MOST_SAMPLES = 4096
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-
-
-@dataclass(frozen=True)
-class Push:
-    """A force on the centre of mass of an object, from the start on."""
-
-    name: str
-    force: tuple[float, float, float]
-    """In the world [N]."""
-    seconds: float = PUSH_SECONDS
-
-
-@dataclass(frozen=True)
-class Drop:
-    """An object that begins in the air, above where it stood."""
-
-    name: str
-    height: float
-    """[m]"""
+MOST_NUMBERS = 1 << 28
+"""Poses, velocities, forces and particles of all futures together: 1 GiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +53,7 @@ class Simulation:
     rollout: Rollout
     """B futures; the first has what is most likely."""
     outcomes: tuple[Outcome, ...]
+    """Over the futures that can be trusted; empty when none can."""
     in_support: float | None
     """Share of pressing contacts for which the contact network spoke; None without a network."""
     guard: str
@@ -71,6 +62,8 @@ class Simulation:
     """Futures that are not to be trusted."""
     drawn_from: str
     """Where the spread of the futures comes from."""
+    network: str | None = None
+    """Who answered for contacts, for people; None without a network."""
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -78,6 +71,7 @@ class Simulation:
             "futures": int(self.rollout.T_world_body.shape[0]),
             "seconds": float(self.rollout.dt * (len(self.rollout) - 1)),
             "drawn_from": self.drawn_from,
+            "network": self.network,
             "in_support": self.in_support,
             "guard": self.guard,
             "flagged": list(self.flagged),
@@ -85,33 +79,19 @@ class Simulation:
         }
 
 
-def parse_push(text: str) -> Push:
-    """Read ``NAME,FX,FY,FZ[,SECONDS]``.
+def prepare_contacts(
+    scene: Scene, folder: Path | None = None, on_progress: Callable[[float], None] | None = None
+) -> None:
+    """Work out the contact geometry of a scene's objects, seconds of work that later calls of `simulate` then save.
 
-    Raises:
-        UsageError: Of another form.
+    Args:
+        scene: Its bodies remember the result, also when they are moved, renamed or made of another material.
+        folder: Where earlier results are found and new ones kept; None takes `dynamics`' folder of the user.
+        on_progress: Called with the share of the objects that is done.
     """
-    match = re.fullmatch(f"(.+?),({_NUMBER}),({_NUMBER}),({_NUMBER})(?:,({_NUMBER}))?", text.strip())
-    if match is None:
-        raise UsageError(f"Found --push {text}; it is written NAME,FX,FY,FZ[,SECONDS] in newtons, e.g. can,2,0,0,0.1.")
-    name, *numbers = match.groups()
-    force = tuple(float(number) for number in numbers[:3])
-    seconds = PUSH_SECONDS if numbers[3] is None else float(numbers[3])
-    if not (all(map(np.isfinite, force)) and 0 < seconds <= LONGEST):
-        raise UsageError(f"--push {text}: forces are numbers in newtons and the time is above 0 s.")
-    return Push(name.strip(), (force[0], force[1], force[2]), seconds)
+    from dynamics._contact_cache import contact_cache, with_contact_geometry
 
-
-def parse_drop(text: str) -> Drop:
-    """Read ``NAME,HEIGHT``.
-
-    Raises:
-        UsageError: Of another form.
-    """
-    match = re.fullmatch(f"(.+?),({_NUMBER})", text.strip())
-    if match is None or not 0 < float(match[2]) <= 10:
-        raise UsageError(f"Found --drop {text}; it is written NAME,HEIGHT with a height of 0 to 10 m, e.g. mug,0.1.")
-    return Drop(match[1].strip(), float(match[2]))
+    with_contact_geometry([t.body for t in scene.objects], contact_cache() if folder is None else folder, on_progress)
 
 
 def simulate(
@@ -119,8 +99,12 @@ def simulate(
     *,
     pushes: Sequence[Push] = (),
     drops: Sequence[Drop] = (),
+    moves: Sequence[Move] = (),
     state: State | None = None,
     action: Action | None = None,
+    driven: Sequence[str] = (),
+    latents: Latents | None = None,
+    alter: Callable[[World, Latents], Latents] | None = None,
     samples: int = 1,
     seconds: float = 3.0,
     posterior: Path | None = None,
@@ -128,15 +112,20 @@ def simulate(
     network: bool = True,
     assume_scale: bool = False,
     seed: int = 0,
+    tell: Callable[[float, str], None] | None = None,
 ) -> Simulation:
     """Roll a scene out.
 
     Args:
         scene: With objects and metric scale.
-        pushes: Forces on objects, all from the start on.
+        pushes: Forces on objects.
         drops: Objects that begin in the air.
-        state: How it begins, one world; None takes the moment of the photos.
-        action: What is done, one world; pushes are added to its wrenches.
+        moves: Objects that follow a path.
+        state: How it begins, one world, e.g. from `state_at`; None takes the moment of the photos.
+        action: What is done step by step, one world; pushes and moves are added to it.
+        driven: Objects that follow the action's kinematic targets.
+        latents: What the first future has instead of what is most likely, one world.
+        alter: Changes what was drawn for all futures, e.g. the mass of one body.
         samples: Number of futures; the first has what is most likely.
         seconds: How long [s].
         posterior: File that `scene3d identify` wrote; None draws from the materials' priors.
@@ -144,99 +133,57 @@ def simulate(
         network: Whether the contact network takes part.
         assume_scale: Take a unit of a scene without metric scale for a metre.
         seed: Of all draws.
+        tell: Called with the share that is done, 0 to 1, and with words; what it raises ends the work.
 
     Raises:
         UsageError: There is no such object, it cannot move, or a number is out of range.
     """
+    from dynamics._contact_cache import with_contact_geometry
     from dynamics._guard import check_rollout
-    from dynamics._rollout import rollout
 
+    deeds = Deeds(pushes, drops, moves, action, driven)
     if not (0 < seconds <= LONGEST and 1 <= samples <= MOST_SAMPLES):
         raise UsageError(
             f"Found {seconds:g} s and {samples} futures; it takes up to {LONGEST:g} s and 1 to {MOST_SAMPLES} futures."
         )
-    world = scene_world(scene, dt=DT, assume_scale=assume_scale)
-    begun = scene_state(scene, world) if state is None else state
-    begun = _dropped(scene, world, begun, drops).repeated(samples)
+    check_deeds(scene, deeds, seconds)
+    # Of the scene's own bodies, so that the next call finds it: copies keep it, but do not give it back.
+    with_contact_geometry([thing.body for thing in scene.objects])
+    world = scene_world(scene, dt=DT, assume_scale=assume_scale, driven=driven_objects(deeds))
+    _check_size(world, seconds, samples)
+    begun = first_state(scene, world, scene_state(scene, world) if state is None else state, deeds)
     steps = KEPT * max(1, round(seconds / DT / KEPT))
-    action = _action(scene, world, action, pushes, steps, samples)
-    latents, drawn_from = _latents(world, posterior, samples, seed)
+    done = repeated(action_of(scene, world, begun, deeds, steps), samples)
+    drawn, drawn_from = _latents(world, posterior, samples, seed)
+    drawn = drawn if latents is None else _first(latents, drawn)
+    drawn = drawn if alter is None else alter(world, drawn)
     model = _network(weights) if network else None
-    if model is None:
-        path = rollout(world, begun, steps, action, latents, every=KEPT)
-    else:
-        from dynamics._learned_rollout import rollout_learned
-
-        path = rollout_learned(world, begun, steps, action, latents, model=model, every=KEPT)
+    path, speaks = roll_futures(world, begun.repeated(samples), steps, done, drawn, model=model, every=KEPT, tell=tell)
     report = check_rollout(world, path, looks=0)
+    good = trusted(path, report.flagged)
     share = None if path.in_support is None else float(path.in_support.mean())
-    return Simulation(world, path, outcomes(scene, world, path), share, str(report), report.flagged, drawn_from)
+    found = () if good is None else outcomes(scene, world, good, {drop.name: drop.height for drop in drops})
+    return Simulation(world, path, found, share, str(report), report.flagged, drawn_from, speaks)
 
 
-def save_simulation(simulation: Simulation, folder: Path, *, deeds: Sequence[str] = ()) -> Path:
-    """Write ``rollouts/ID/states.npz`` and ``rollout.json`` below a scene folder; returns the new folder.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    from scene3d.files._atomic import make_folder, write_atomic
-
-    rollouts = folder / "rollouts"
-    make_folder(rollouts)
-    taken = [int(path.name) for path in rollouts.iterdir() if path.name.isdigit()]
-    target = rollouts / f"{max(taken, default=0) + 1:03d}"
-    make_folder(target)
-    simulation.rollout.save(target / "states.npz")
-    names = [body.name for body in simulation.world.bodies]
-    document = {"bodies": names, "deeds": list(deeds), **simulation.document()}
-    write_atomic(target / "rollout.json", [(json.dumps(document, indent=2, allow_nan=False) + "\n").encode()])
-    return target
+def trusted(rollout: Rollout, flagged: Sequence[int]) -> Rollout | None:
+    """Poses and velocities of the futures that are not flagged; None when all are."""
+    kept = [future for future in range(len(rollout.T_world_body)) if future not in set(flagged)]
+    if not kept:
+        return None
+    return replace(rollout, T_world_body=rollout.T_world_body[kept], twist=rollout.twist[kept])
 
 
-def _moving(scene: Scene, world: World, name: str) -> int:
-    index = scene.index(name)
-    if world.bodies[index].motion != "dynamic":
+def _check_size(world: World, seconds: float, samples: int) -> None:
+    """Raises UsageError if the rollout would take more memory than it may."""
+    bodies = len(world.bodies)
+    particles = sum(len(body.particles.points) for body in world.bodies if body.particles is not None)
+    each = seconds / DT * 13 * bodies + seconds / DT / KEPT * (15 * bodies + 6 * particles)
+    if samples * each > MOST_NUMBERS:
         raise UsageError(
-            f"{name!r} is deformable, and only rigid things move here. `scene3d edit SCENE --kind {name}=rigid` helps."
+            f"{samples} futures of {seconds:g} s of {bodies} bodies would take {4 * samples * each / 2**30:.1f} GiB; "
+            f"up to {int(MOST_NUMBERS / each)} fit. Lower --samples or --seconds."
         )
-    return index
-
-
-def _dropped(scene: Scene, world: World, state: State, drops: Sequence[Drop]) -> State:
-    import torch
-
-    poses, still = state.T_world_body.clone(), state.still.clone()
-    up = -torch.tensor(world.gravity, dtype=poses.dtype)
-    for drop in drops:
-        index = _moving(scene, world, drop.name)
-        poses[:, index, :3] += drop.height * up / up.norm()
-        still[:, index] = 0
-    return replace(state, T_world_body=poses, still=still) if drops else state
-
-
-def _action(
-    scene: Scene, world: World, action: Action | None, pushes: Sequence[Push], steps: int, samples: int
-) -> Action | None:
-    import torch
-
-    from dynamics import Action
-
-    if not pushes:
-        return None if action is None else _repeated(action, samples)
-    wrench = torch.zeros(1, steps, len(world.bodies), 6)
-    if action is not None and action.wrench is not None:
-        wrench += action.wrench[:, :steps]
-    for push in pushes:
-        index = _moving(scene, world, push.name)
-        wrench[:, : max(1, round(push.seconds / world.dt)), index, :3] += torch.tensor(push.force)
-    return _repeated(replace(action or Action(), wrench=wrench), samples)
-
-
-def _repeated(action: Action, samples: int) -> Action:
-    from dataclasses import fields
-
-    parts = {f.name: getattr(action, f.name) for f in fields(action)}
-    return replace(action, **{k: v.expand(samples, *v.shape[1:]) for k, v in parts.items() if v is not None})
 
 
 def _latents(world: World, posterior: Path | None, samples: int, seed: int) -> tuple[Latents, str]:
@@ -249,8 +196,20 @@ def _latents(world: World, posterior: Path | None, samples: int, seed: int) -> t
     return Posterior.load(posterior).latents(world, samples, seed), str(posterior)
 
 
-def _network(weights: Path | None) -> Any:
+def _first(first: Latents, drawn: Latents) -> Latents:
+    """The draws, with others in the first world."""
+    import torch
+
+    names = list(type(drawn).__dataclass_fields__)
+    return replace(
+        drawn, **{n: torch.cat([getattr(first, n).to(getattr(drawn, n)), getattr(drawn, n)[1:]]) for n in names}
+    )
+
+
+def _network(weights: Path | None) -> ContactModel:
+    from dynamics import ContactModel
     from dynamics._contact_weights import load_weights
     from dynamics._evaluate_split import default_weights
 
-    return load_weights(default_weights() / "all.safetensors" if weights is None else weights).model
+    model = load_weights(default_weights() / "all.safetensors" if weights is None else weights).model
+    return ContactModel(model.network, model.support)

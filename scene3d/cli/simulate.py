@@ -1,10 +1,11 @@
-"""`scene3d simulate`: pushes and drops objects of a scene, and says what becomes of them, and how sure that is."""
+"""`scene3d simulate`: does things to objects of a scene, and says what becomes of them, and how sure that is."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -12,19 +13,25 @@ from scene3d.cli import _flags as flags
 from scene3d.cli._terminal import Terminal
 
 if TYPE_CHECKING:
-    from scene3d._outcomes import Outcome, Spread
+    from collections.abc import Callable, Iterator
+
+    from scene3d._deeds import Deeds
+    from scene3d._recorded_motion import RecordedMotion
+    from scene3d._scene import Scene
     from scene3d._simulate import Simulation
+    from scene3d._start_state import Start
 
 __all__ = ["Simulate", "verb"]
 
 
 @dataclass(frozen=True)
 class Simulate:
-    """Push or drop objects of a scene and see what becomes of them, in one future or in many.
+    """Push, drop or move objects of a scene and see what becomes of them, in one future or in many.
 
     Objects begin as the photos show them, at rest. Mass and friction, which photos do not show, are drawn anew for each
-    future: from SCENE/latents.npz if `identify` wrote one, else from the spread of the materials. Forces are newtons
-    and lengths metres in the scene's world. The rollout is kept in SCENE/rollouts.
+    future: from SCENE/latents.npz if `identify` wrote one, else from the spread of the materials; and each future hears
+    another member of the contact network. Forces are newtons and lengths metres in the scene's world. The rollout is
+    kept in SCENE/rollouts.
     """
 
     section: ClassVar[str] = "Objects"
@@ -32,17 +39,35 @@ class Simulate:
     scene: Annotated[Positional[Path], arg(metavar="SCENE")]
     """Scene folder, in metres, with objects."""
     push: Annotated[
-        UseAppendAction[tuple[str, ...]], arg(metavar="NAME,FX,FY,FZ[,SECONDS]", help_behavior_hint="(repeatable)")
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="NAME,FX,FY,FZ[,SECONDS[,START]]", help_behavior_hint="(repeatable)"),
     ] = ()
-    """Push an object at its centre of mass with a force, for 0.1 s unless said."""
+    """Push an object at its centre of mass with a force, from the start and for 0.1 s unless said."""
     drop: Annotated[
         UseAppendAction[tuple[str, ...]], arg(metavar="NAME,HEIGHT", help_behavior_hint="(repeatable)")
     ] = ()
     """Let an object fall from above where it stands."""
+    actions: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Do what a file says: in .yaml or .json a list such as {push: can, force: [3, 0, 0], start: 0.5, seconds: 0.1},
+    {drop: mug, height: 0.1}, {move: box, times: [1.5], poses: [[0.2, 0, 0.1]]}; in .npz an action step by step."""
+    state: Annotated[str | None, arg(metavar="FILE|ROLLOUT[@S][#N]", help_behavior_hint="(default: the photos)")] = None
+    """Begin at a saved state, where a recording begins, or at a moment of a rollout: second S of its future N."""
     samples: Annotated[int, arg(metavar="N")] = 1
     """Number of futures; the first has what is most likely."""
     seconds: Annotated[float, arg(metavar="S")] = 3.0
     """How long to look ahead."""
+    compare: Annotated[Path | None, arg(metavar="LOG", help_behavior_hint="")] = None
+    """Compare with a recording: a log as for `identify`, a .csv of time,name,x,y,z,qw,qx,qy,qz, or a rollout's .npz."""
+    video: Annotated[Path | None, arg(metavar="FILE.mp4", help_behavior_hint="")] = None
+    """Show a future as a video, with the recording's outlines if there is one."""
+    camera: Annotated[
+        str | None, arg(metavar="NAME|FILE.json|orbit", help_behavior_hint="(default: the view that shows it best)")
+    ] = None
+    """Where the video looks from: a photo's name, a file like a scene's cameras.json, or a turn around the scene."""
+    future: Annotated[int, arg(metavar="N")] = 0
+    """Which future the video shows."""
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the camera's own)")] = None
+    """Size of the video in pixels."""
     weights: Annotated[
         Path | None, arg(metavar="FILE", help_behavior_hint="(default: those that come with scene3d)")
     ] = None
@@ -52,22 +77,88 @@ class Simulate:
         bool, arg(help="Take a unit of a scene without scale for a metre.", help_behavior_hint="")
     ] = False
     seed: flags.Seed = 0
+    overwrite: flags.Overwrite = False
     json: flags.Json = False
     quiet: flags.Quiet = False
 
     def run(self) -> int:
-        """Simulate, save, say what becomes of each object."""
-        from scene3d._simulate import parse_drop, parse_push, save_simulation, simulate
+        """Simulate, save, compare, show, say what becomes of each object."""
+        from scene3d._rollout_folder import save_simulation
+        from scene3d._simulate import prepare_contacts
+        from scene3d.cli._simulate_lines import result_lines, warning
         from scene3d.files import load_scene
 
         terminal = Terminal(self.json, self.quiet)
-        pushes, drops = [parse_push(text) for text in self.push], [parse_drop(text) for text in self.drop]
+        deeds = self._spoken_deeds()
+        self._check_video()
         scene = load_scene(self.scene)
+        deeds += self._deeds_of_file(scene)
+        motions = self._motions(scene)
+        self._check_camera(scene)
+        start = self._start(scene, deeds)
+        with _bar(terminal, "shapes") as update:
+            prepare_contacts(scene, on_progress=update)
+        simulation = self._simulated(scene, deeds, start)
+        words = self._deeds_in_words()
+        branch = None if start is None else start.branch
+        folder = save_simulation(simulation, self.scene, deeds=words, branch=branch)
+        if simulation.flagged:
+            terminal.note(warning(simulation))
+        document: dict[str, Any] = {"scene": str(self.scene), "rollout": str(folder), "deeds": words}
+        document |= simulation.document()
+        if motions and simulation.outcomes:
+            document["compare"] = self._compared(scene, simulation, motions, folder)
+        elif motions:
+            terminal.note("So there is nothing to compare with the recording.")
+        if self.video is not None:
+            document["video"] = self._shown(scene, simulation, motions, terminal)
+        terminal.result(document, self.scene.resolve().name, result_lines(simulation, document))
+        return 0
+
+    def _spoken_deeds(self) -> Deeds:
+        from scene3d._deeds import Deeds, parse_drop, parse_push
+
+        return Deeds([parse_push(text) for text in self.push], [parse_drop(text) for text in self.drop])
+
+    def _deeds_of_file(self, scene: Scene) -> Deeds:
+        from scene3d._deeds import Deeds
+        from scene3d._deeds_file import load_deeds
+
+        return Deeds() if self.actions is None else load_deeds(self.actions, scene)
+
+    def _deeds_in_words(self) -> list[str]:
+        words = [f"push {text}" for text in self.push] + [f"drop {text}" for text in self.drop]
+        words += [] if self.actions is None else [f"actions {self.actions}"]
+        return words + ([] if self.state is None else [f"from {self.state}"])
+
+    def _motions(self, scene: Scene) -> tuple[RecordedMotion, ...]:
+        from scene3d._recorded_motion import load_motion
+
+        return () if self.compare is None else load_motion(self.compare, scene, self.seconds)
+
+    def _start(self, scene: Scene, deeds: Deeds) -> Start | None:
+        from scene3d._deeds_action import check_deeds
+        from scene3d._scene_world import scene_world
+        from scene3d._start_state import start_of
+
+        check_deeds(scene, deeds, self.seconds)
+        if self.state is None:
+            return None
+        return start_of(self.state, scene, self.scene, scene_world(scene, assume_scale=self.assume_scale))
+
+    def _simulated(self, scene: Scene, deeds: Deeds, start: Start | None) -> Simulation:
+        from scene3d._simulate import simulate
+
         found = self.scene / "latents.npz"
-        simulation = simulate(
+        return simulate(
             scene,
-            pushes=pushes,
-            drops=drops,
+            pushes=deeds.pushes,
+            drops=deeds.drops,
+            moves=deeds.moves,
+            action=deeds.action,
+            driven=deeds.driven,
+            state=None if start is None else start.state,
+            latents=None if start is None else start.latents,
             samples=self.samples,
             seconds=self.seconds,
             posterior=found if found.is_file() else None,
@@ -76,49 +167,82 @@ class Simulate:
             assume_scale=self.assume_scale,
             seed=self.seed,
         )
-        deeds = [f"push {text}" for text in self.push] + [f"drop {text}" for text in self.drop]
-        folder = save_simulation(simulation, self.scene, deeds=deeds)
-        if simulation.flagged:
-            terminal.note(simulation.guard)
-        document = {"scene": str(self.scene), "rollout": str(folder), "deeds": deeds, **simulation.document()}
-        terminal.result(document, self.scene.resolve().name, _lines(simulation, folder))
-        return 0
+
+    def _check_video(self) -> None:
+        """Find wrong usage before anything is read."""
+        from scene3d._errors import OutputError, UsageError
+        from scene3d.cli._shots import parse_size
+
+        if self.size is not None:
+            parse_size(self.size)
+        if self.video is None:
+            if self.camera is not None or self.size is not None or self.future != 0:
+                raise UsageError("--camera, --size and --future are of a video. Add --video FILE.mp4.")
+            return
+        if self.video.suffix.lower() != ".mp4":
+            raise UsageError(f"Found --video {self.video}; videos are written as .mp4.")
+        if not 0 <= self.future < self.samples:
+            raise UsageError(
+                f"There is no future {self.future}; --samples {self.samples} makes 0 to {self.samples - 1}."
+            )
+        if self.video.exists() and not self.overwrite:
+            raise OutputError(f"{self.video} exists. Use --overwrite to replace it, or choose another --video.")
+
+    def _video_size(self) -> tuple[int, int] | None:
+        from scene3d.cli._shots import parse_size
+
+        return None if self.size is None else parse_size(self.size)
+
+    def _check_camera(self, scene: Scene) -> None:
+        from scene3d._rollout_video import FPS
+        from scene3d.cli._rollout_cameras import check_camera
+
+        if self.video is not None:
+            check_camera(scene, self.camera, self._video_size(), int(self.seconds * FPS + 1e-6) + 1)
+
+    def _compared(
+        self, scene: Scene, simulation: Simulation, motions: tuple[RecordedMotion, ...], folder: Path
+    ) -> dict[str, Any]:
+        from scene3d._compare import compare, write_comparison
+
+        assert self.compare is not None
+        found = compare(scene, simulation.rollout, motions, simulation.flagged)
+        kept = len(simulation.rollout.T_world_body) - len(simulation.flagged)
+        return write_comparison(found, folder, self.compare, kept)
+
+    def _shown(
+        self, scene: Scene, simulation: Simulation, motions: tuple[RecordedMotion, ...], terminal: Terminal
+    ) -> str:
+        from scene3d._rollout_video import frame_count, rollout_video
+        from scene3d.cli._rollout_cameras import rollout_cameras
+        from scene3d.files._atomic import make_folder
+
+        assert self.video is not None
+        rollout = simulation.rollout
+        cameras = rollout_cameras(scene, self.camera, self._video_size(), frame_count(rollout), rollout)
+        make_folder(self.video.parent)
+        with _bar(terminal, "rendering") as update:
+            rollout_video(
+                scene,
+                rollout,
+                cameras,
+                self.video,
+                future=self.future,
+                recorded=motions,
+                on_progress=lambda done, of: update(done / of),
+            )
+        return str(self.video)
 
 
 verb = Simulate
 
 
-def _lines(simulation: Simulation, folder: Path) -> list[tuple[str, str]]:
-    futures = int(simulation.rollout.T_world_body.shape[0])
-    lines = [(outcome.name, _said(outcome, futures)) for outcome in simulation.outcomes]
-    if simulation.in_support is not None:
-        lines.append(
-            ("network", f"spoke in {100 * simulation.in_support:.0f} % of the contacts, physics alone elsewhere")
-        )
-    lines.append(("guard", simulation.guard.removeprefix("Guard: ")))
-    lines.append(("drawn", simulation.drawn_from))
-    lines.append(("rollout", str(folder)))
-    return lines
+@contextmanager
+def _bar(terminal: Terminal, words: str) -> Iterator[Callable[[float], None]]:
+    """A function that takes the share that is done, and shows it on stderr if somebody sits there."""
+    from rich.progress import Progress
 
-
-def _said(outcome: Outcome, futures: int) -> str:
-    share = outcome.shares[outcome.likeliest]
-    sure = f" in {100 * share:.0f} % of {futures} futures" if futures > 1 else ""
-    text = outcome.likeliest + sure
-    if outcome.likeliest != "stays":
-        text += f", {_spread(outcome.moved, 100, 'cm', futures)} away"
-        text += f", turned {_spread(outcome.turned, 1, 'deg', futures)}"
-        if outcome.settled.median == outcome.settled.median:
-            text += f", at rest after {_spread(outcome.settled, 1, 's', futures)}"
-    others = [f"{name} {100 * value:.0f} %" for name, value in outcome.shares.items() if 0 < value < share]
-    return text + (f" (else {', '.join(others)})" if others else "")
-
-
-def _spread(value: Spread, scale: float, unit: str, futures: int) -> str:
-    median, low, high = (_short(scale * part) for part in (value.median, value.low, value.high))
-    return f"{median} {unit}" if futures == 1 else f"{median} {unit} ({low} to {high})"
-
-
-def _short(value: float) -> str:
-    """Two digits, without powers of ten: 0.0028, 1.5, 230."""
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
+    console = terminal.aside
+    with Progress(console=console, transient=True, disable=terminal.quiet or not console.is_terminal) as progress:
+        task = progress.add_task(f"  {words}", total=1.0)
+        yield lambda share: progress.update(task, completed=share)

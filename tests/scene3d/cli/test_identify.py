@@ -84,6 +84,18 @@ def test_a_slide_tells_friction_and_nothing_else(
         verb.run()
 
 
+def test_a_rollout_that_simulate_saved_is_a_log(scene: Scene, tmp_path: Path) -> None:
+    from scene3d._scene_world import scene_state, scene_world
+
+    world = scene_world(scene)
+    path = rollout(world, scene_state(scene, world, worlds=2), 8, every=4)
+    path.save(tmp_path / "states.npz")
+    log = load_log(tmp_path / "states.npz", scene)
+    rigid = tuple(thing.name for thing in scene.objects if thing.kind == "rigid")
+    assert (log.names, len(log.poses), log.poses[0].shape) == (rigid, 2, (3, len(rigid), 7))
+    assert log.dt == pytest.approx(path.dt)
+
+
 def test_refusals(slid: Path, scene: Scene, tabletop_scene: Path, tmp_path: Path) -> None:
     with np.load(slid) as file:
         good = dict(file.items())
