@@ -8,6 +8,7 @@ OUT ?= outputs/tabletop
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NEWTON := .venv-newton
+PHYSX := .venv-physx
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard scene3d/render/csrc/*)
 
@@ -16,8 +17,12 @@ NATIVE := CMakeLists.txt $(wildcard scene3d/render/csrc/*)
 
 ##@ Start here
 .PHONY: demo
-demo: $(STAMPS)/scene3d ## environment, pinned install, then assets/tabletop becomes a scene in outputs/tabletop
+demo: $(STAMPS)/scene3d ## photos become bodies, a can is pushed into a mug in 16 futures, the scene is exported and proven
 	$(BIN)/scene3d reconstruct assets/tabletop --out $(OUT) --overwrite
+	$(BIN)/scene3d export $(OUT) $(OUT).usdz --overwrite
+	$(BIN)/scene3d verify $(OUT)
+	$(BIN)/scene3d simulate $(OUT) --push can,1.5,-5,0,0.12 --samples 16
+	@printf '  Look at it:  \033[1;36m%s\033[0m\n\n' '$(BIN)/scene3d view $(OUT)'
 
 .PHONY: install
 install: $(STAMPS)/scene3d ## only the environment: .venv with the scene3d command
@@ -45,7 +50,7 @@ numbers: $(STAMPS)/dev ## every figure of the README (an hour; a second call goe
 	$(BIN)/python tests/benchmarks/make_numbers.py
 
 .PHONY: engines
-engines: $(STAMPS)/newton ## .venv-newton, the engine that the benchmarks compare with
+engines: $(STAMPS)/newton $(STAMPS)/physx ## .venv-newton and .venv-physx (NVIDIA's licence), in which `scene3d verify` proves exports
 
 .PHONY: capture
 capture: $(STAMPS)/generate ## make assets/tabletop with Mitsuba (12 s a view; views that are there are kept)
@@ -59,7 +64,7 @@ clean: ## remove build products, caches and outputs; environments stay
 
 .PHONY: distclean
 distclean: clean ## and the environments
-	rm -rf $(VENV) $(NEWTON)
+	rm -rf $(VENV) $(NEWTON) $(PHYSX)
 
 .PHONY: help
 help:
@@ -92,7 +97,16 @@ $(STAMPS)/generate: $(STAMPS)/base pyproject.toml $(NATIVE)
 	$(PIP) -c constraints.txt --no-build-isolation -e '.[generate]'
 	@touch $@ $(STAMPS)/scene3d
 
-$(STAMPS)/newton: constraints-engines.txt
+$(STAMPS)/newton: constraints-newton.txt
 	test -x $(NEWTON)/bin/python || $(PYTHON) -m venv $(NEWTON)
-	$(NEWTON)/bin/python -m pip install --quiet --disable-pip-version-check -c $< 'newton[sim]' pillow
+	$(NEWTON)/bin/python -m pip install --quiet --disable-pip-version-check -c $< \
+	  'newton[sim]' usd-core newton-usd-schemas scipy pillow
+	@mkdir -p $(STAMPS) && touch $@
+
+# PhysX comes under NVIDIA's own licence, so it is in no extra of ours and is fetched only when somebody asks for it.
+$(STAMPS)/physx: constraints-physx.txt
+	@echo "ovphysx is proprietary: NVIDIA's licence at https://pypi.org/project/ovphysx applies to .venv-physx (1.1 GB)."
+	test -x $(PHYSX)/bin/python || $(PYTHON) -m venv $(PHYSX)
+	$(PHYSX)/bin/python -m pip install --quiet --disable-pip-version-check -c $< \
+	  ovphysx physx-usd-schemas newton-usd-schemas
 	@mkdir -p $(STAMPS) && touch $@

@@ -37,7 +37,10 @@ def check_deeds(scene: Scene, deeds: Deeds, seconds: float) -> None:
     """Raises UsageError if deeds name what is not there or cannot move, contradict each other, or begin too late."""
     driven = [*(move.name for move in deeds.moves), *deeds.driven]
     for name in [*driven, *(push.name for push in deeds.pushes), *(drop.name for drop in deeds.drops)]:
-        if scene.objects[scene.index(name)].kind != "rigid":
+        thing = scene.objects[scene.index(name)]
+        if thing.body.motion == "static":
+            raise UsageError(f"{name!r} stands fast: its body is static, so it can be neither pushed nor moved.")
+        if thing.kind != "rigid":
             raise UsageError(
                 f"{name!r} is deformable, and only rigid things move here. `scene3d edit SCENE --kind {name}=rigid` "
                 "helps."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dynamics import State, World
     from dynamics._body import Motion
     from scene3d._scene import Scene
+    from scene3d._scene_object import SceneObject
     from scene3d._support import SupportPlane
 
 __all__ = ["FLOOR", "body_names", "scene_state", "scene_world", "support_names"]
@@ -60,7 +61,7 @@ def scene_world(
     """Everything of a scene that stays the same while time passes.
 
     Args:
-        scene: With objects. Deformable ones are static: they are in the way, but do not move.
+        scene: With objects. Deformable ones, and those whose body is static, are in the way, but do not move.
         dt: Length of a step [s].
         assume_scale: Take a unit of a scene without metric scale for a metre.
         driven: Objects that follow a path whatever is in their way: kinematic bodies.
@@ -77,9 +78,8 @@ def scene_world(
             "The scene has no metric scale, so gravity means nothing. Set it with `scene3d scale`, or pass "
             "--assume-scale to take a unit of the scene for a metre."
         )
-    free: dict[str, Motion] = {"rigid": "dynamic", "deformable": "static"}
     bodies = [
-        thing.body.with_motion("kinematic" if thing.name in driven else free[thing.kind]) for thing in scene.objects
+        thing.body.with_motion("kinematic" if thing.name in driven else _freely(thing)) for thing in scene.objects
     ]
     # A pair's friction is the geometric mean: an unknown table has that of the unknown material, without its spread.
     wood = replace(find_material("unknown"), friction_log_std=0.0, restitution_std=0.0)
@@ -90,6 +90,11 @@ def scene_world(
     up = _up(scene)
     gx, gy, gz = (-GRAVITY * up).tolist()
     return World(tuple(bodies), gravity=(gx, gy, gz), dt=dt)
+
+
+def _freely(thing: SceneObject) -> Motion:
+    """How an object moves that nothing drives."""
+    return "static" if thing.kind == "deformable" or thing.body.motion == "static" else "dynamic"
 
 
 def scene_state(scene: Scene, world: World, *, worlds: int = 1) -> State:

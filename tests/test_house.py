@@ -160,8 +160,11 @@ def test_everything_imported_is_declared() -> None:
     assert not {name for name in foreign if not declared & {_normal(home) for home in homes.get(name, [name])}}
 
 
-def test_the_engine_environment_has_no_torch() -> None:
-    assert "torch" not in _pins("constraints-engines.txt")
+def test_the_engines_environments_have_no_torch_and_newton_reads_our_usd() -> None:
+    newton, physx = _pins("constraints-newton.txt"), _pins("constraints-physx.txt")
+    assert "torch" not in newton | physx
+    assert newton["usd-core"] == _pins("constraints.txt")["usd-core"]
+    assert "usd-core" not in physx  # It brings its own.
 
 
 def test_code_for_new_processors_shares_nothing_with_old_ones() -> None:

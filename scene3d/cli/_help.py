@@ -25,7 +25,7 @@ DESCRIPTION = (
 NAME_WIDTH = 16
 """Width of the verbs' column, so that sections align."""
 
-SECTIONS = ("Make a scene", "Objects", "Look at it", "Exchange", "Dynamics")
+SECTIONS = ("Make a scene", "Objects", "Look at it", "Simulators", "Exchange", "Dynamics")
 """Sections in the order of work; others follow, sorted."""
 
 EXAMPLES = (

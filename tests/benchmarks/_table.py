@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from _bridge_table import engine_rows, usd_rows, viewer_rows
 from _dynamics_table import contact_rows, speed_rows, tosses_rows
 
 BEGIN, END = "<!-- numbers:begin -->", "<!-- numbers:end -->"
@@ -28,6 +29,9 @@ def render_table(results: dict[str, Any]) -> str:
     rows += tosses_rows((results.get("dynamics_tosses") or {}).get("runs", {}))
     rows += contact_rows((results.get("dynamics_contacts") or {}).get("runs", {}))
     rows += speed_rows(results.get("dynamics_speed") or {})
+    rows += viewer_rows((results.get("viewer") or {}).get("runs", {}))
+    rows += engine_rows((results.get("engines") or {}).get("runs", {}))
+    rows += usd_rows(*((results.get(name) or {}).get("runs", {}) for name in ("usd_speed", "usd_pictures")))
     if not rows:
         return NOTHING
     lines = [*HEAD, *(f"| {what} | {figure} | {asked} | `{command}` |" for what, figure, asked, command in rows)]

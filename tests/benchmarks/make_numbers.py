@@ -38,6 +38,10 @@ STAGES = (
     "dynamics_tosses",
     "dynamics_contacts",
     "dynamics_speed",
+    "viewer",
+    "engines",
+    "usd_speed",
+    "usd_pictures",
 )
 
 
@@ -55,6 +59,10 @@ class Numbers:
             "dynamics_tosses",
             "dynamics_contacts",
             "dynamics_speed",
+            "viewer",
+            "engines",
+            "usd_speed",
+            "usd_pictures",
             "table",
         ]
         | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,12 @@ def test_deeds_that_contradict_each_other(objects_scene: Scene) -> None:
     hasty = Deeds(moves=[Move(NAME, (0.01,), ((5.0, 0.0, 0.1),))])
     with pytest.raises(UsageError, match=r"Give it more time"):
         action_of(objects_scene, world, state, hasty, 10)
+
+
+def test_what_stands_fast_neither_falls_nor_can_be_pushed(objects_scene: Scene) -> None:
+    first = objects_scene.objects[0]
+    fixed = replace(first, body=first.body.with_motion("static"))
+    scene = replace(objects_scene, objects=(fixed, *objects_scene.objects[1:]))
+    assert scene_world(scene).bodies[0].motion == "static"
+    with pytest.raises(UsageError, match="stands fast"):
+        check_deeds(scene, Deeds(pushes=(Push(first.name, (1.0, 0.0, 0.0)),)), 1.0)

@@ -1,0 +1,128 @@
+"""A scene -> an MJCF model of MuJoCo: OUT.xml, and its meshes in the folder OUT_meshes beside it.
+
+Bodies are named after the scene's objects, hang on free joints and carry their full mass properties, whatever their
+meshes say. One mesh geom per convex part collides (group 3), the collider is drawn in the mean colour of its splats
+(group 2); splats themselves MuJoCo cannot hold. The keyframe ``capture`` has the poses of the photos, as a stage has
+them: Z up, lifted out of what they stand on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from scene3d._errors import UsageError
+from sim_bridge.mjcf._asset_files import publish
+from sim_bridge.mjcf._cameras import add_cameras
+from sim_bridge.mjcf._contacts import add_contacts, surface
+from sim_bridge.mjcf._described import DescribedBody, Exported, described, mesh_files, numbers
+
+if TYPE_CHECKING:
+    from scene3d import Scene
+    from sim_bridge.usd._twin import Twin
+
+__all__ = ["Exported", "export_mjcf"]
+
+COLLIDER_GROUP, VISUAL_GROUP = 3, 2
+"""MuJoCo's viewers show groups 0 to 2 unless told otherwise."""
+TIMESTEP = 1 / 960
+"""A quarter of our own step: at 1/240 s a springy contact of MuJoCo's trembles for ever, here it comes to rest [s]."""
+FLOOR_SIDE = 5.0
+"""Half length of the floor as it is drawn; it collides without end [m]."""
+
+
+def export_mjcf(scene: Scene, path: Path | str, *, assume_scale: bool = False, overwrite: bool = False) -> Exported:
+    """Write a scene as an MJCF model that MuJoCo loads as it is.
+
+    Mass, centre of mass and inertia are the scene's, in full. Contacts are elliptic cones whose sliding friction is the
+    material's; where MuJoCo's rule for a pair (the greater friction, the lesser rebound) differs from ours (the
+    geometric mean, the greater rebound), the pair is written out. MuJoCo has no coefficient of restitution: the contact
+    spring is damped so that a free impact rebounds as fast (`dynamics.baselines.contact_parameters`). Torsional and
+    rolling friction are off. Deformable objects are static colliders.
+
+    Args:
+        scene: With objects.
+        path: Ends in ``.xml``; meshes go to the folder ``NAME_meshes`` beside it.
+        assume_scale: Take a unit of a scene without metric scale for a metre.
+        overwrite: Replace an earlier export.
+
+    Raises:
+        UsageError: The path ends otherwise, the scene has no objects or no metric scale, or an object no collider or no
+            mass.
+        BodyError: An object has an inertia that no body has.
+        OutputError: Something is there already, or cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".xml":
+        raise UsageError(f"An MJCF model ends in .xml, found {path.name!r}. Call it {path.stem}.xml.")
+    twin, bodies, notes = described(scene, assume_scale=assume_scale)
+    folder = path.with_name(f"{path.stem}_meshes")
+    root = _model(scene, twin, bodies, folder.name, path.stem)
+    notes += add_contacts(root, bodies)
+    ElementTree.indent(root)
+    text = b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
+    files = mesh_files(bodies)
+    written = publish(path, text, folder, files, suffixes=frozenset({".obj"}), overwrite=overwrite)
+    names = tuple(thing.name for thing in bodies[: len(scene.objects)])
+    return Exported(path, written, names, notes=tuple(notes))
+
+
+def _model(scene: Scene, twin: Twin, bodies: list[DescribedBody], meshes: str, name: str) -> ElementTree.Element:
+    root = ElementTree.Element("mujoco", model=name)
+    add = ElementTree.SubElement
+    add(root, "compiler", angle="radian", autolimits="true", meshdir=meshes, inertiafromgeom="false")
+    option = add(
+        root,
+        "option",
+        timestep=numbers(TIMESTEP),
+        gravity=numbers((0, 0, -twin.gravity)),
+        cone="elliptic",
+        impratio="10",
+        integrator="implicitfast",
+    )
+    add(option, "flag", multiccd="enable")  # A flat face on a face touches in several points, not in one.
+    _add_assets(add(root, "asset"), bodies)
+    ground = add(root, "worldbody")
+    add(ground, "light", name="sun", type="directional", pos="0 0 3", dir="0.2 0.3 -1", castshadow="false")
+    for thing in bodies:
+        _add_body(ground, thing)
+    add_cameras(root, ground, scene, twin.T_stage_world)
+    moving = [thing for thing in bodies if thing.body.motion == "dynamic"]
+    add(add(root, "keyframe"), "key", name="capture", qpos=" ".join(numbers(thing.pose) for thing in moving))
+    return root
+
+
+def _add_assets(asset: ElementTree.Element, bodies: list[DescribedBody]) -> None:
+    """Meshes; how MuJoCo takes their inertia does not matter but must be possible: of a shell, of a hull."""
+    for thing in bodies:
+        if not thing.meshes:
+            continue
+        stem = thing.file_name
+        ElementTree.SubElement(asset, "mesh", name=f"{stem}_visual", file=thing.visual_file, inertia="shell")
+        for number in range(len(thing.meshes)):
+            name, file = f"{stem}_part_{number:03d}", thing.part_file(number)
+            ElementTree.SubElement(asset, "mesh", name=name, file=file, inertia="convex")
+
+
+def _add_body(parent: ElementTree.Element, thing: DescribedBody) -> None:
+    body, add = thing.body, ElementTree.SubElement
+    part = add(parent, "body", name=thing.name, pos=numbers(thing.pose[:3]), quat=numbers(thing.pose[3:]))
+    if body.motion == "dynamic":
+        add(part, "freejoint", name=f"{thing.file_name}_free")
+        tensor = [body.inertia[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+        add(part, "inertial", pos=numbers(body.com), mass=numbers(body.mass), fullinertia=numbers(tensor))
+    color = f"{numbers(thing.color)} 1"
+    contact = surface(body)
+    if body.primitive is not None:
+        kind = body.primitive.kind
+        plane = kind == "plane"
+        size = (FLOOR_SIDE, FLOOR_SIDE, 0.1) if plane else body.primitive.size[: 1 if kind == "sphere" else 3]
+        add(part, "geom", contact, name=f"{thing.file_name}_{kind}", type=kind, size=numbers(size), rgba=color)
+        return
+    seen = {"contype": "0", "conaffinity": "0", "group": str(VISUAL_GROUP), "mass": "0", "rgba": color}
+    name = f"{thing.file_name}_visual"
+    add(part, "geom", seen, name=name, type="mesh", mesh=name)
+    for number in range(len(thing.meshes)):
+        name = f"{thing.file_name}_part_{number:03d}"
+        add(part, "geom", contact, name=name, type="mesh", mesh=name, group=str(COLLIDER_GROUP), mass="0")
