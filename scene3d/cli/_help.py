@@ -33,6 +33,8 @@ EXAMPLES = (
     ("scene3d reconstruct photos/desk", "makes outputs/desk"),
     ("scene3d info outputs/desk", "how good is it?"),
     ("scene3d render outputs/desk --cameras turntable", "fly around it"),
+    ("scene3d view outputs/desk", "push things, see futures"),
+    ("scene3d export outputs/desk desk.usdz", "take it to Isaac Sim"),
 )
 
 

@@ -113,7 +113,18 @@ class Simulate:
         if self.video is not None:
             document["video"] = self._shown(scene, simulation, motions, terminal)
         terminal.result(document, self.scene.resolve().name, result_lines(simulation, document))
+        self._renew_gallery(terminal)
         return 0
+
+    def _renew_gallery(self, terminal: Terminal) -> None:
+        """Show the rollout in the report, which is worth no failure of what was simulated and saved."""
+        from scene3d._errors import Scene3dError
+        from scene3d.report import renew_gallery
+
+        try:
+            renew_gallery(self.scene)
+        except Scene3dError as error:
+            terminal.note(f"The rollout is saved, but not in the report: {error}")
 
     def _spoken_deeds(self) -> Deeds:
         from scene3d._deeds import Deeds, parse_drop, parse_push

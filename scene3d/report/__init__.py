@@ -2,12 +2,13 @@
 
 `evaluate` renders the cameras of a capture and compares them with their photos; `write_report` turns the result into
 ``report/metrics.json``, ``preview.png`` and ``index.html`` of a scene folder. `write_objects_report` adds the sheet and
-the table of a segmented scene's objects.
+the table of a segmented scene's objects, `renew_gallery` pictures of its rollouts and screenshots.
 """
 
 from scene3d.report._evaluate import ImageMetrics as ImageMetrics
 from scene3d.report._evaluate import Metrics as Metrics
 from scene3d.report._evaluate import evaluate as evaluate
+from scene3d.report._gallery import renew_gallery as renew_gallery
 from scene3d.report._image_metrics import psnr as psnr
 from scene3d.report._image_metrics import psnr_cc as psnr_cc
 from scene3d.report._image_metrics import ssim as ssim
@@ -29,6 +30,7 @@ __all__ = [
     "print_object_table",
     "psnr",
     "psnr_cc",
+    "renew_gallery",
     "ssim",
     "write_objects_report",
     "write_report",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scene3d.report._evaluate import ImageMetrics, Metrics
     from scene3d.report._panels import Panels, Row
 
-__all__ = ["page", "with_objects"]
+__all__ = ["inline", "page", "with_objects"]
 
 BAR_FLOOR, BAR_CEILING = 10.0, 40.0
 """PSNR [dB] at the two ends of the bars in the table."""
@@ -57,8 +57,8 @@ def page(
         tiles="\n".join(_tile(*tile) for tile in _tiles(metrics)),
         note=f'<p class="note">{escape(metrics.note)}</p>' if metrics.note else "",
         views="\n".join(_view(row, pictures) for row, pictures in zip(rows, panels, strict=True)),
-        error_bar=_inline(colour_bar("error", 256, 8)),
-        depth_bar=_inline(colour_bar("depth", 256, 8)),
+        error_bar=inline(colour_bar("error", 256, 8)),
+        depth_bar=inline(colour_bar("depth", 256, 8)),
         error_ceiling=f"{ERROR_CEILING:g}",
         near=f"{depths[0]:.3g}{unit}",
         far=f"{depths[1]:.3g}{unit}",
@@ -94,7 +94,7 @@ def _objects(rows: Sequence[Mapping[str, Any]], sheet: Image, colour_of: Callabl
     headings = "".join(f"<th>{name}</th>" for name in ("object", "kind", "size", "mass (90 %)", "splats", "confidence"))
     body = "\n".join(_object_row(row, colour_of(number)) for number, row in enumerate(rows))
     return f"""<h2>Objects <span>{len(rows)}</span></h2>
-<figure><img src="{_inline(sheet)}" alt="Photos with the objects outlined, and a card for each object"></figure>
+<figure><img src="{inline(sheet)}" alt="Photos with the objects outlined, and a card for each object"></figure>
 <table class="objects">
 <thead><tr>{headings}<th>guessed</th></tr></thead>
 <tbody>
@@ -143,13 +143,13 @@ def _view(row: Row, panels: Panels) -> str:
 <span class="figures">{m.psnr:.2f} dB, SSIM {m.ssim:.3f}, {m.psnr_cc:.2f} dB with colours fitted</span></h2>
 <div class="panels">
 <figure class="compare" style="aspect-ratio:{width}/{height}">
-<img src="{_inline(panels.photo)}" alt="Photo {name}">
-<img class="over" src="{_inline(panels.render)}" alt="Render of {name}">
+<img src="{inline(panels.photo)}" alt="Photo {name}">
+<img class="over" src="{inline(panels.render)}" alt="Render of {name}">
 <input type="range" min="0" max="100" value="50" aria-label="Divider between photo and render"
  oninput="this.parentNode.style.setProperty('--at',this.value+'%')">
 <figcaption>photo | render: drag</figcaption></figure>
-<figure><img src="{_inline(panels.error)}" alt="Error of {name}"><figcaption>error</figcaption></figure>
-<figure><img src="{_inline(panels.depth)}" alt="Depth of {name}"><figcaption>depth</figcaption></figure>
+<figure><img src="{inline(panels.error)}" alt="Error of {name}"><figcaption>error</figcaption></figure>
+<figure><img src="{inline(panels.depth)}" alt="Depth of {name}"><figcaption>depth</figcaption></figure>
 </div></section>"""
 
 
@@ -163,7 +163,7 @@ def _image_row(image: ImageMetrics) -> str:
     )
 
 
-def _inline(image: Image) -> str:
+def inline(image: Image) -> str:
     """A picture as a data URL."""
     import base64
     import io

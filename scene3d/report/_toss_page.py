@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dynamics._evaluate import Evaluation
 
-__all__ = ["toss_page"]
+__all__ = ["style_sheet", "toss_page"]
 
 EXTRA = """
 .toss { display: grid; grid-template-columns: 7fr 3fr; gap: 10px; }
@@ -54,7 +54,7 @@ def toss_page(evaluation: Evaluation, document: Mapping[str, Any], title: str) -
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}: dynamics</title>
-<style>{_style()}{EXTRA}</style>
+<style>{style_sheet()}{EXTRA}</style>
 </head>
 <body>
 <h1>{escape(title)}</h1>
@@ -86,7 +86,7 @@ def _table(document: Mapping[str, Any]) -> str:
     )
 
 
-def _style() -> str:
+def style_sheet() -> str:
     """The style sheet of a scene's page."""
     from importlib.resources import files
 

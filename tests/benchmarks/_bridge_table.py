@@ -77,9 +77,7 @@ def usd_rows(speed: Mapping[str, Any], pictures: Mapping[str, Any]) -> list[Row]
         rows.append((what, figure, "50 times", command))
     if (r := pictures.get("tabletop")) is not None:
         blurred = min(view["psnr_with_blur"] for view in r["views"])
-        figure = (
-            f"least of {len(r['views'])} views {r['psnr']:.1f} dB ({blurred:.1f} with our blur of 0.3 px)"
-        )
+        figure = f"least of {len(r['views'])} views {r['psnr']:.1f} dB ({blurred:.1f} with our blur of 0.3 px)"
         what = "exported splats in Newton's ray tracer against our renderer without blur, SH degree 0"
         rows.append((what, figure, "at least 30 dB", "python tests/benchmarks/usd_pictures.py"))
     return rows

@@ -21,7 +21,13 @@ SAVED = Path(__file__).parents[2] / "data" / "help"
 HEAVY = ("torch", "numpy", "cv2", "PIL", "av", "scipy", "pycolmap", "gsplat")
 
 
-@pytest.mark.parametrize("verb", ["", "reconstruct", "segment", "render", "info", "convert", "simulate", "identify"])
+VERBS = (
+    *("", "reconstruct", "segment", "render", "info", "convert", "simulate", "identify"),
+    *("view", "export", "import", "check", "verify"),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_text(verb: str, command: Command) -> None:
     outcome = command(*([verb] if verb else []), "--help")
     path = SAVED / f"{verb or 'scene3d'}.txt"

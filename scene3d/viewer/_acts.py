@@ -1,0 +1,292 @@
+"""What people do to a scene in a session: move, change, push, drop, save, remove; and take back.
+
+Buttons and gizmos call `Acts`; it changes the `Session`, whose signals everything else follows. Each deed leaves an
+entry in the history. Simulations run as jobs, one at a time: what is asked for meanwhile is refused in words, which
+`Acts` returns instead of raising, for it is people who read them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scene3d._errors import UsageError
+from scene3d.viewer._act_branches import Branches
+from scene3d.viewer._act_changes import Change, altered
+from scene3d.viewer._act_place import Place, go, place_of
+from scene3d.viewer._signal import Signal
+from scene3d.viewer._undo import History
+from scene3d.viewer._what_if import Moment, present
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dynamics import Latents, World
+    from scene3d._scene import Scene
+    from scene3d._simulate import Drop, Push, Simulation
+    from scene3d.viewer._jobs import Tell
+    from scene3d.viewer._session import Session
+
+__all__ = ["Acts"]
+
+POSTERIOR = "latents.npz"
+"""Where `scene3d identify` puts what recordings told."""
+GONE = "The scene was edited meanwhile, so these futures are of things that are gone."
+SHORTEST = 0.05
+"""Of a rollout that nobody sees [s]."""
+_ENGINE = threading.Lock()
+"""One simulation at a time in this process, whoever asks."""
+
+
+class Acts:
+    """What can be done in one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.history = History()
+        self.branches = Branches(session, self.history)
+        """What was simulated."""
+        self.changes: dict[int, Change] = {}
+        """What somebody fixed about bodies, for every future that is simulated from now on."""
+        self.futures = 16
+        """So many are simulated at once."""
+        self.seconds = 3.0
+        """So long [s]."""
+        self.network = True
+        """Whether the contact network takes part."""
+        self.changed = Signal()
+        """Changes to bodies, or whether something is being simulated."""
+        self.busy = False
+        """Whether something is being simulated."""
+        self._dragged: tuple[int, Place] | None = None
+        self._closed = False
+        session.closed.connect(self._close)
+        session.scene_changed.connect(self._forget)
+
+    @property
+    def posterior(self) -> Path | None:
+        """What recordings told of this scene; None when nobody recorded."""
+        path = self.session.folder / POSTERIOR
+        return path if path.is_file() else None
+
+    # Moving by hand.
+
+    def begin_move(self, index: int) -> None:
+        """Somebody takes hold of an object; time stands still meanwhile."""
+        with self.session.lock:
+            self.end_move()
+            self.session.set_clock(playing=False)
+            self._dragged = (index, place_of(self.session))
+
+    def move(self, index: int, pose: NDArray[np.float32]) -> None:
+        """It goes along; a pose (7,) that is no number, or of an object that is gone, is passed over."""
+        with self.session.lock:
+            if 0 <= index < len(self.session.scene.objects) and np.isfinite(pose).all():
+                if self._dragged is None:
+                    self.begin_move(index)
+                self.session.put(index, pose)
+
+    def end_move(self) -> None:
+        """It is let go, or whoever held it left."""
+        with self.session.lock:
+            dragged, self._dragged = self._dragged, None
+            if dragged is None:
+                return
+            index, place = dragged
+            now, then = self.session.moved.get(index), place.moved.get(index)
+            if now is not None and (then is None or not np.array_equal(now, then)):
+                name = self.session.scene.objects[index].name
+                self.history.add(f"move {name}", lambda: go(self.session, place))
+
+    def put_back(self, index: int) -> None:
+        """To where the track has it."""
+        with self.session.lock:
+            if index in self.session.moved:
+                place, name = place_of(self.session), self.session.scene.objects[index].name
+                self.session.put(index, None)
+                self.history.add(f"put {name} back", lambda: go(self.session, place))
+
+    # Changing what is known.
+
+    def change(self, index: int, quantity: str, value: float | None) -> None:
+        """Fix a quantity of a body in all futures to come, one of `QUANTITIES`; None frees it again."""
+        before = self.changes.get(index, Change())
+        self._change(index, replace(before, **{quantity: value}), quantity)
+
+    def fix(self, index: int, change: Change) -> None:
+        """Fix several at once, or with an empty `Change` none."""
+        self._change(index, change, "")
+
+    def _change(self, index: int, after: Change, quantity: str) -> None:
+        before = self.changes.get(index, Change())
+        if after == before or not 0 <= index < len(self.session.scene.objects):
+            return
+        name = self.session.scene.objects[index].name
+        self._set_change(index, after)
+        key = f"{index} {quantity}" if quantity else ""
+        self.history.add(f"change {name}", lambda: self._set_change(index, before), key=key)
+
+    def _set_change(self, index: int, change: Change) -> None:
+        with self.session.lock:
+            if change == Change():
+                self.changes.pop(index, None)
+            else:
+                self.changes[index] = change
+        self.changed.send()
+
+    # Simulating.
+
+    def ahead(self, *, futures: int | None = None, seconds: float | None = None) -> None:
+        """How many futures are simulated at once, and how long [s]."""
+        self.futures = self.futures if futures is None else futures
+        self.seconds = self.seconds if seconds is None else seconds
+        self.changed.send()
+
+    def push(self, index: int, force: NDArray[np.float64], seconds: float) -> str:
+        """Push an object from the moment shown on, in `futures` futures; returns why not, or nothing.
+
+        Args:
+            index: The object.
+            force: In the world [N], shape (3,).
+            seconds: How long [s].
+        """
+        from scene3d._simulate import Push
+
+        name = self._name(index)
+        fx, fy, fz = (float(value) for value in force)
+        words = f"push {name},{fx:.3g},{fy:.3g},{fz:.3g},{seconds:.3g}"
+        return self._act(index, f"push {name}", words, pushes=[Push(name, (fx, fy, fz), seconds)])
+
+    def drop(self, index: int, height: float) -> str:
+        """Drop an object from above where it stands [m], likewise."""
+        from scene3d._simulate import Drop
+
+        name = self._name(index)
+        return self._act(index, f"drop {name}", f"drop {name},{height:.3g}", drops=[Drop(name, height)])
+
+    def let_go(self, index: int) -> str:
+        """See what happens from the moment shown on, with things where somebody put them."""
+        return self._act(None, f"let go of {self._name(index)}", "")
+
+    def why_not(self, index: int) -> str:
+        """Why an object cannot be pushed; empty when it can."""
+        world, name = self.session.world, self._name(index)
+        if world is None:
+            return "The scene has no metric scale, so gravity means nothing here. Set it with `scene3d scale`."
+        if self.session.scene.objects[index].kind == "rigid" and world.bodies[index].motion == "static":
+            return f"{name} stands fast: its body is static."
+        if world.bodies[index].motion != "dynamic":
+            return f"{name} is deformable, and only rigid things move here. Make it rigid in the Edit tab."
+        return ""
+
+    def _name(self, index: int) -> str:
+        return self.session.scene.objects[index].name
+
+    def _act(
+        self, index: int | None, label: str, words: str, *, pushes: Sequence[Push] = (), drops: Sequence[Drop] = ()
+    ) -> str:
+        session = self.session
+        with session.lock:
+            if index is not None and (reason := self.why_not(index)):
+                return reason
+            if self.busy:
+                return "A simulation is under way; wait until it is done."
+            try:
+                moment = present(session)
+            except UsageError as error:
+                return str(error)
+            self.busy = True
+            place, scene, changes = place_of(session), session.scene, dict(self.changes)
+        said = [change.words(scene.objects[i].name) for i, change in sorted(changes.items())]
+        deeds = [*(f"put {name}" for name in moment.put), *said, *([words] if words else [])]
+
+        def work(tell: Tell) -> None:
+            simulation = self._simulate(scene, moment, changes, pushes, drops, tell)
+            with session.lock:
+                if session.scene is not scene:
+                    raise UsageError(GONE)
+                self.branches.add(simulation, moment, place, label, deeds)
+
+        def done(_: object) -> None:
+            self.busy = False
+            self.changed.send()
+
+        self.changed.send()
+        session.jobs.run(label[0].upper() + label[1:], work).add_done_callback(done)
+        return ""
+
+    def _simulate(
+        self,
+        scene: Scene,
+        moment: Moment,
+        changes: dict[int, Change],
+        pushes: Sequence[Push],
+        drops: Sequence[Drop],
+        tell: Tell,
+    ) -> Simulation:
+        from scene3d._simulate import simulate
+
+        def told(share: float, words: str) -> None:
+            # What this raises ends the work.
+            if self.session.scene is not scene or self._closed:
+                raise UsageError(GONE)
+            tell(0.95 * share, words)
+
+        def alter(world: World, latents: Latents) -> Latents:
+            return altered(scene, world, latents, changes)
+
+        tell(0.0, "" if not _ENGINE.locked() else "working out how things touch, once for this scene")
+        with _ENGINE:
+            return simulate(
+                scene,
+                pushes=pushes,
+                drops=drops,
+                state=moment.state,
+                latents=moment.latents,
+                alter=alter if changes else None,
+                samples=self.futures,
+                seconds=self.seconds,
+                posterior=self.posterior,
+                network=self.network,
+                assume_scale=not scene.metric,
+                tell=told,
+            )
+
+    def warm_up(self) -> None:
+        """Do in a thread what would make the first simulation slow: contact geometry, kernels, the network."""
+        scene, world = self.session.scene, self.session.world
+        if world is None or all(self.why_not(index) for index in range(len(scene.objects))):
+            return
+
+        def work() -> None:
+            from scene3d._simulate import prepare_contacts, simulate
+
+            def told(*_: object) -> None:
+                if self._closed:
+                    raise UsageError(GONE)
+
+            # What goes wrong here goes wrong again, and is told, when somebody pushes something.
+            with _ENGINE, suppress(Exception):
+                told()
+                prepare_contacts(scene, on_progress=told)
+                metric = scene.metric
+                simulate(scene, samples=2, seconds=SHORTEST, network=self.network, assume_scale=not metric, tell=told)
+
+        threading.Thread(target=work, name="scene3d-viewer-warm-up", daemon=True).start()
+
+    def _close(self) -> None:
+        self._closed = True
+
+    def _forget(self) -> None:
+        """The scene is another one: its bodies, and what was done to them, are gone."""
+        self.changes.clear()
+        self.branches.forget()
+        self._dragged = None
+        self.history.clear()
+        self.changed.send()

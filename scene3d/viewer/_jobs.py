@@ -1,0 +1,81 @@
+"""Work that would block the page: one job after the other in a thread, with its progress and its errors told.
+
+A job is a function that is given `tell(share, words)`. Panels show `Jobs.now`; what goes wrong ends up in `failed` as
+the one sentence that the error carries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from scene3d.viewer._signal import Signal
+
+__all__ = ["Job", "Jobs", "Tell"]
+
+Tell = Callable[[float, str], None]
+"""Called with the share that is done, 0 to 1, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs now."""
+
+    label: str
+    share: float = 0.0
+    """0 to 1."""
+    words: str = ""
+
+
+class Jobs:
+    """A queue of one worker."""
+
+    def __init__(self) -> None:
+        self.now: Job | None = None
+        """None when nothing runs."""
+        self.failed = ""
+        """What went wrong last; empty when the last job went well."""
+        self.changed = Signal()
+        """Something began, went on, ended or failed."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="scene3d-viewer-job")
+        self._closed = threading.Event()
+
+    def run(self, label: str, work: Callable[[Tell], None]) -> Future[None]:
+        """Do some work after what is being done already; never raises what the work raises."""
+
+        def tell(share: float, words: str = "") -> None:
+            self.now = Job(label, share, words)
+            self.changed.send()
+
+        def job() -> None:
+            if self._closed.is_set():
+                return
+            self.failed = ""
+            tell(0.0)
+            try:
+                work(tell)
+            except Exception as error:
+                self.report(label, error)
+            finally:
+                self.now = None
+                self.changed.send()
+
+        return self._pool.submit(job)
+
+    def report(self, label: str, error: Exception) -> None:
+        """Tell what went wrong elsewhere."""
+        self.failed = f"{label}: {_words(error)}"
+        self.changed.send()
+
+    def close(self) -> None:
+        """Start nothing any more; what runs is not waited for."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _words(error: Exception) -> str:
+    from scene3d._errors import Scene3dError
+
+    return str(error) if isinstance(error, Scene3dError) else f"{type(error).__name__}: {error}"

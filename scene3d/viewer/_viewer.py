@@ -1,0 +1,190 @@
+"""A scene folder becomes a page: a server, a session, the nodes that follow it and the panels that change it.
+
+A thread lets time pass 60 times a second and sends poses when they have changed. Physics, which takes seconds to make
+ready, is prepared when the first browser has come. `Viewer.stop` ends threads, jobs and server; the page then says by
+itself that it lost its server.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scene3d.viewer._level_of_detail import MOST_SPLATS
+
+if TYPE_CHECKING:
+    from viser import ViserServer
+
+    from scene3d._scene import Scene
+    from scene3d.viewer._body_nodes import BodyNodes
+    from scene3d.viewer._jobs import Tell
+    from scene3d.viewer._session import Session
+
+__all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
+
+RATE = 60.0
+"""Moments a second, at most."""
+BRAND = (56, 142, 214)
+
+
+@dataclass(frozen=True, eq=False)
+class Viewer:
+    """A running viewer."""
+
+    session: Session
+    server: ViserServer
+    nodes: BodyNodes
+    notes: tuple[str, ...]
+    """Sentences for the terminal: rollouts that were left out, splats that are not drawn, another port."""
+    _stopped: threading.Event
+    _thread: threading.Thread
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        host = self.server.get_host()
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        return f"http://{name}:{self.server.get_port()}"
+
+    def wait(self) -> None:
+        """Until it is stopped, or Ctrl-C."""
+        # Waiting without an end cannot be interrupted everywhere.
+        while not self._stopped.wait(0.5):
+            pass
+
+    def stop(self) -> None:
+        """End it; a second call does nothing."""
+        from scene3d.viewer._listen import close_server
+
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._thread.join()
+        self.session.closed.send()
+        self.nodes.close()
+        self.session.jobs.close()
+        close_server(self.server)
+
+
+def open_viewer(
+    folder: Path | str,
+    *,
+    rollouts: Sequence[str] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    assume_scale: bool = False,
+    most_splats: int = MOST_SPLATS,
+    prepare: bool = True,
+) -> Viewer:
+    """Serve a scene folder as a page.
+
+    Args:
+        folder: Scene folder.
+        rollouts: Saved rollouts that are shown with it, by their ids, the first at once; None takes the newest ones.
+        host: Address to listen at; the default is this machine only.
+        port: The next free one is taken if it is in use; 0 takes any.
+        assume_scale: Take a unit of a scene without metric scale for a metre, so that things can be pushed.
+        most_splats: At most so many are drawn; of more those that show most.
+        prepare: Make physics ready while people look around.
+
+    Raises:
+        UsageError: A rollout is not there or belongs to another scene, or nobody can listen at that address.
+        FileFormatError: The scene or a rollout that was asked for is damaged.
+    """
+    from scene3d.files import load_scene
+    from scene3d.viewer._body_nodes import BodyNodes
+    from scene3d.viewer._listen import open_server
+    from scene3d.viewer._saved_tracks import saved_tracks
+    from scene3d.viewer._session import Session, physics_of
+
+    folder = Path(folder)
+    scene = load_scene(folder)
+    tracks, notes = saved_tracks(scene, folder, rollouts)
+    session = Session(folder, scene, physics_of(scene, assume_scale))
+    session.assume_scale = assume_scale
+    server = open_server(host, port, f"{folder.resolve().name} · scene3d")
+    server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=BRAND)
+    server.scene.set_up_direction(scene.up)
+    look_as_the_capture(server, scene)
+    nodes = BodyNodes(session, server, most_splats)
+    _add_panels(session, server, nodes)
+    for track in tracks:
+        session.add(track, show=False)
+    if tracks:
+        session.show(1)
+    if port not in (0, server.get_port()):
+        notes.append(f"Port {port} is taken; the page is at port {server.get_port()}.")
+    if nodes.arrays is not None and nodes.arrays.shown < nodes.arrays.total:
+        notes.append(f"Of {nodes.arrays.total:,} splats {nodes.arrays.shown:,} are drawn, chosen by lot.")
+    if prepare:
+        _prepare_later(session, server)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_run, args=(session, stopped), name="scene3d-viewer", daemon=True)
+    thread.start()
+    return Viewer(session, server, nodes, tuple(notes), stopped, thread)
+
+
+def _add_panels(session: Session, server: ViserServer, nodes: BodyNodes) -> None:
+    from scene3d.viewer._act_panel import add_act_panel
+    from scene3d.viewer._edit_panel import add_edit_panel
+    from scene3d.viewer._layers_panel import add_layers_panel
+    from scene3d.viewer._picture_panel import add_picture_panel
+    from scene3d.viewer._status_panel import add_help, add_status
+    from scene3d.viewer._timeline import add_timeline
+
+    add_status(session, server, nodes)
+    add_timeline(session, server)
+    tabs = server.gui.add_tab_group()
+    panels = {"Act": add_act_panel, "Layers": add_layers_panel, "Picture": add_picture_panel, "Edit": add_edit_panel}
+    for title, add in panels.items():
+        with tabs.add_tab(title):
+            add(session, server, nodes)
+    add_help(server)
+
+
+def _prepare_later(session: Session, server: ViserServer) -> None:
+    """Make physics ready once somebody looks."""
+    begun = threading.Event()
+
+    def prepare(tell: Tell) -> None:
+        from scene3d._simulate import prepare_contacts
+
+        prepare_contacts(session.scene, on_progress=lambda share: tell(share, ""))
+
+    @server.on_client_connect
+    def _(_: object) -> None:
+        if session.world is not None and not begun.is_set():
+            begun.set()
+            session.jobs.run("Preparing physics", prepare)
+
+
+def look_as_the_capture(server: ViserServer, scene: Scene) -> None:
+    """Begin where the first photo was taken, but upright, for the view turns about that axis from then on."""
+    if not scene.cameras:
+        return
+    camera = scene.cameras[0]
+    pose = camera.T_world_cam.double().numpy()
+    target = np.mean([thing.T_world_body[:3] for thing in scene.objects], axis=0) if scene.objects else None
+    depth = 1.0 if target is None else float((target - pose[:3, 3]) @ pose[:3, 2])
+    server.initial_camera.position = pose[:3, 3]
+    server.initial_camera.look_at = pose[:3, 3] + max(depth, 0.1) * pose[:3, 2]
+    server.initial_camera.up = np.asarray(scene.up, dtype=np.float64)
+    server.initial_camera.fov = float(2 * np.arctan(camera.height / 2 / float(camera.K[1, 1])))
+
+
+def _run(session: Session, stopped: threading.Event) -> None:
+    last = time.monotonic()
+    while not stopped.wait(1 / RATE):
+        now = time.monotonic()
+        try:
+            session.tick(now - last)
+        except Exception as error:
+            session.set_clock(playing=False)
+            session.jobs.report("Showing the next moment", error)
+        last = now
