@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,17 @@ SWITCH = """(label) => {
 }"""
 
 
-def _slide(future: int, time: float, poses: Any) -> None:
-    poses[2, 0] += (0.3 + 0.03 * future) * time
-    poses[2, 1] -= 0.05 * future * time
-    angle = 2.0 * time
+def _slide(future: int, moment: float, poses: Any) -> None:
+    poses[2, 0] += (0.3 + 0.03 * future) * moment
+    poses[2, 1] -= 0.05 * future * moment
+    angle = 2.0 * moment
     poses[2, 3:] = torch.tensor([np.cos(angle / 2), 0, 0, np.sin(angle / 2)])
 
 
 def _rollouts(folder: Path) -> list[str]:
     scene = load_scene(folder)
     world, rollout = sliding(scene, _slide, futures=4)
-    _, other = sliding(scene, lambda _, time, poses: poses[0, 1].sub_(0.2 * time))
+    _, other = sliding(scene, lambda _, moment, poses: poses[0, 1].sub_(0.2 * moment))
     return [save_sliding(folder, world, rollout), save_sliding(folder, world, other)]
 
 
@@ -113,7 +114,12 @@ def test_forces_are_drawn_while_time_stands(small_scene: Path, view: Any) -> Non
     assert (arrows.points[:, 1, 2] > arrows.points[:, 0, 2]).all(), "the table pushes upwards"
     assert [handle.visible for handle in nodes.splats] == [True, False, False, False]
     viewer.session.set_clock(playing=True)
-    assert nodes.painter.finish()
+    # Every moment spoils the drawing again while time passes, so the painter is not waited for but watched.
+    late = time.monotonic() + 60
+    while not all(handle.visible for handle in nodes.splats) and time.monotonic() < late:
+        time.sleep(0.02)
+    assert all(handle.visible for handle in nodes.splats)
+    assert scene.get_handle_by_name("/layers/forces/forces") is None
     viewer.session.set_clock(playing=False)
     layer.switch(False)
     assert nodes.painter.finish()
