@@ -19,6 +19,7 @@ NATIVE := CMakeLists.txt $(wildcard scene3d/render/csrc/*)
 .PHONY: demo
 demo: $(STAMPS)/scene3d ## photos become bodies, a can is pushed into a mug in 16 futures, the scene is exported and proven
 	$(BIN)/scene3d reconstruct assets/tabletop --out $(OUT) --overwrite
+	$(BIN)/scene3d edit $(OUT) --material mug=stoneware --material can=aluminium-can-full --material box=cardboard-box
 	$(BIN)/scene3d export $(OUT) $(OUT).usdz --overwrite
 	$(BIN)/scene3d verify $(OUT)
 	$(BIN)/scene3d simulate $(OUT) --push can,1.5,-5,0,0.12 --samples 16
@@ -60,7 +61,7 @@ capture: $(STAMPS)/generate ## make assets/tabletop with Mitsuba (12 s a view; v
 .PHONY: clean
 clean: ## remove build products, caches and outputs; environments stay
 	rm -rf build dist outputs *.egg-info .pytest_cache .ruff_cache .hypothesis .syrupy_cache
-	find scene3d dynamics tests assets -name __pycache__ -type d -prune -exec rm -rf {} +
+	find scene3d dynamics sim_bridge tests assets -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
 distclean: clean ## and the environments

@@ -63,7 +63,9 @@ class Export:
         if self.json:
             for note in document["notes"]:
                 terminal.note(note)
-        terminal.result(document, str(self.out), _lines(document))
+        # Models are proven with their scene, by the engine that reads them; a stage is proven by itself.
+        proven = self.out if self.out.suffix in STAGES else self.scene
+        terminal.result(document, str(self.out), [*_lines(document), ("next", f"scene3d verify {proven}")])
         return 0
 
     def _check(self) -> None:
@@ -128,6 +130,4 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if document["splats"]:
         lines.append(("splats", f"{document['splats']:,}".replace(",", " ")))
-    lines += [("note", note) for note in document["notes"]]
-    lines.append(("next", f"scene3d verify {document['path']}"))
-    return lines
+    return lines + [("note", note) for note in document["notes"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ __all__ = ["Verify", "verb"]
 
 LIMITS = (
     "mass within 1e-4, inertia 1e-3, centre 0.1 mm, friction 0.001, fall 1 mm (Newton, MuJoCo: gravity x step x time), "
-    "rest and depth 1 mm; end is asleep, or mm/s"
+    "rest and depth 1 mm, end asleep or 30 mm/s"
 )
 
 
@@ -60,7 +61,7 @@ class Verify:
         from sim_bridge.engines._verify import verify
 
         terminal = Terminal(self.json, self.quiet)
-        with _status(terminal) as progress:
+        with _interruptible(), _status(terminal) as progress:
             proof = verify(
                 self.path,
                 engines=self.engine or None,
@@ -76,6 +77,22 @@ class Verify:
 
 
 verb = Verify
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets those who end the command from outside end it as Ctrl-C does: engines and temporary folders go with it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 @contextmanager
@@ -97,6 +114,9 @@ def _print(proof: Proof) -> None:
         console.print(_table(proof))
         console.print(f"  {LIMITS}\n", style="dim", markup=False, soft_wrap=True)
     for each in proof.engines:
+        for row in each.rows:
+            if row.failures:
+                console.print(f"  {each.title}, {row.body}: {_beyond(row)}", markup=False, soft_wrap=True)
         if each.said:
             console.print(f"  {each.title}: {each.said}", style="dim", markup=False, soft_wrap=True)
     for note in proof.notes:
@@ -126,11 +146,20 @@ def _cells(row: Row) -> list[str]:
     return [*relative, *places, *lengths, end if row.same_support else "[red]fell off[/red]"]
 
 
+def _beyond(row: Row) -> str:
+    """What is beyond its tolerance, in words."""
+    said = []
+    for name in row.failures:
+        figure = getattr(row, name, None)
+        said.append(name if figure is None else f"{name} {figure.value:.3g} > {figure.limit:.3g}")
+    return ", ".join(said)
+
+
 def _cell(figure: Figure, form: str) -> str:
     if figure.value is None:
         return "-"
     text = format(figure.value if form.startswith("+") else abs(figure.value), form)
-    return text if figure.ok else f"[red]{text} > {figure.limit:g}[/red]"
+    return text if figure.ok else f"[red]{text}![/red]"
 
 
 def _verdict(proof: Proof) -> str:

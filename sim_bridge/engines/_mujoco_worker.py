@@ -37,11 +37,12 @@ def main(request_path: str, answer_path: str) -> None:
     model = mujoco.MjModel.from_xml_path(request["model"])
     substeps = whole_substeps(model, request["dt"])
     loaded = time.perf_counter()
-    names = [body["name"] for body in request["bodies"]]
+    # The model calls a body otherwise where MJCF keeps its name for itself.
+    names = {body["name"]: body.get("model_name", body["name"]) for body in request["bodies"]}
     answer = {
         "engine": request["engine"],
         "version": f"MuJoCo {mujoco.__version__}",
-        "bodies": {name: properties(model, name) for name in names},
+        "bodies": {name: properties(model, called) for name, called in names.items()},
         "phases": {phase["name"]: run_phase(mujoco, model, phase, names, substeps) for phase in request["phases"]},
         "seconds": {"start": loaded - begun, "run": time.perf_counter() - loaded},
         "notes": [f"{substeps} steps of the model's {model.opt.timestep:.6g} s in each step."] if substeps > 1 else [],
@@ -81,10 +82,10 @@ def whole_substeps(model: Any, dt: float) -> int:
     return substeps
 
 
-def run_phase(mujoco: Any, model: Any, phase: dict[str, Any], names: list[str], substeps: int) -> dict[str, Any]:
+def run_phase(mujoco: Any, model: Any, phase: dict[str, Any], names: dict[str, str], substeps: int) -> dict[str, Any]:
     """Poses and twists after the steps that are asked for; a warning of the engine (it gave up) is an error."""
     data = mujoco.MjData(model)
-    starts = {name: int(model.jnt_qposadr[model.body_jntadr[model.body(name).id]]) for name in names}
+    starts = {name: int(model.jnt_qposadr[model.body_jntadr[model.body(at).id]]) for name, at in names.items()}
     for name, pose in phase["poses"].items():
         data.qpos[starts[name] : starts[name] + 7] = pose
     poses: dict[str, list[Any]] = {name: [] for name in names}
@@ -93,8 +94,8 @@ def run_phase(mujoco: Any, model: Any, phase: dict[str, Any], names: list[str], 
     for step in range(1, phase["steps"] + 1):
         mujoco.mj_step(model, data, substeps)
         if step in wanted:
-            for name in names:
-                pose, twist = read(model, data, name)
+            for name, called in names.items():
+                pose, twist = read(model, data, called)
                 poses[name].append(pose)
                 twists[name].append(twist)
     if any(warning.number for warning in data.warning):

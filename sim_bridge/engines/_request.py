@@ -8,8 +8,9 @@ rest, takes some steps, and says after which of them bodies are read; nothing ca
                  "read": [240, 480]}]}
 
 Engines that read USD load a phase's ``stage``, a layer over the model that holds its poses; others take ``model`` and
-``poses``. Answers hold what the engine itself holds of each body, about the centre of mass and in the body's axes, and
-per phase poses of body frames, velocities of centres of mass and angular velocities, in world axes:
+``poses``, and call a body by its ``model_name`` where it has one. Answers hold what the engine itself holds of each
+body, about the centre of mass and in the body's axes, and per phase poses of body frames, velocities of centres of mass
+and angular velocities, in world axes:
 
     {"engine": ..., "version": ..., "seconds": {"start": s, "run": s}, "notes": [...],
      "bodies": {"mug": {"mass": m, "com": [3], "inertia": [9], "friction": f, "static_friction": f | null,

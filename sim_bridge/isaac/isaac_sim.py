@@ -82,7 +82,10 @@ def rigid_bodies(stage: Any) -> list[str]:
 
 def first_camera(stage: Any) -> str:
     """Path of the first capture camera."""
-    return str(stage.GetPrimAtPath(CAMERAS).GetChildren()[0].GetPath())
+    cameras = stage.GetPrimAtPath(CAMERAS).GetChildren()
+    if not cameras:
+        raise SystemExit(f"There is no camera below {CAMERAS}: name one with --camera, or pass --no-picture.")
+    return str(cameras[0].GetPath())
 
 
 def read_poses(bodies: Any, paths: list[str]) -> dict[str, list[float]]:

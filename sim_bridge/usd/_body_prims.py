@@ -2,7 +2,7 @@
 
 Masses are always authored whole (mass, centre, principal moments and axes): left to the engine they would follow from
 its own cooked hulls, which differ by more than half between engines. A moving body never collides as a bare mesh:
-its convex parts do, or spheres packed into it.
+its convex parts do, or spheres packed into it. An object that stands still is no rigid body, and keeps its cavities.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dynamics import Body, TriangleMesh
 
 __all__ = ["check_body", "collider_parts", "with_small_parts", "write_rigid", "write_shapes", "write_static"]
+
+CONVEX = 0.02
+"""Share of its hull that a mesh may leave empty and still count as convex."""
 
 
 def check_body(body: Body) -> None:
@@ -53,6 +56,8 @@ def with_small_parts(body: Body) -> Body:
 
     from sim_bridge.usd._hull_faces import within_limits
 
+    if _is_bare(body):
+        return body
     pieces: list[TriangleMesh] = []
     for part in collider_parts(body):
         try:
@@ -73,8 +78,23 @@ def collider_parts(body: Body) -> tuple[TriangleMesh, ...]:
     return tuple(part for part in body.parts if len(part.faces)) or (body.mesh,)
 
 
+def _is_bare(body: Body) -> bool:
+    """Whether a body collides as its very triangles: it stands still, and its hull would fill cavities."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    from sim_bridge.usd._import_solids import closed_volume
+
+    if body.motion != "static" or body.parts:
+        return False
+    volume = closed_volume(body.mesh)
+    try:
+        return volume is None or volume < (1 - CONVEX) * float(ConvexHull(body.mesh.vertices).volume)
+    except QhullError:  # A wall without thickness.
+        return True
+
+
 def write_rigid(stage: Any, path: str, body: Body, pose: ArrayLike, material: Any, *, spheres: bool = False) -> Any:
-    """A body that forces move, or a kinematic one.
+    """A body that forces move, a kinematic one, or one that stands still, which has colliders and no RigidBodyAPI.
 
     Args:
         stage: `Usd.Stage`.
@@ -91,9 +111,10 @@ def write_rigid(stage: Any, path: str, body: Body, pose: ArrayLike, material: An
 
     prim = UsdGeom.Xform.Define(stage, path).GetPrim()
     set_pose(prim, pose)
-    rigid = UsdPhysics.RigidBodyAPI.Apply(prim)
-    if body.motion == "kinematic":
-        rigid.CreateKinematicEnabledAttr(True)
+    if body.motion != "static":
+        rigid = UsdPhysics.RigidBodyAPI.Apply(prim)
+        if body.motion == "kinematic":
+            rigid.CreateKinematicEnabledAttr(True)
     mass = UsdPhysics.MassAPI.Apply(prim)
     moments, axes = body.principal_inertia()
     mass.CreateMassAttr(body.mass)
@@ -132,10 +153,11 @@ def write_shapes(
     if spheres:
         _write_spheres(stage, f"{path}/colliders", body, material)
     else:
+        bare = _is_bare(body)
         for number, part in enumerate(collider_parts(body)):
             prim = write_mesh(stage, f"{path}/colliders/part_{number:03d}", part).GetPrim()
             if touch:
-                _collide(prim, material)
+                _collide(prim, material, bare=bare)
             else:
                 hidden(prim)
     if body.parts or spheres:
@@ -151,12 +173,13 @@ def write_unseen(mesh: Any, unseen: NDArray[np.bool_]) -> None:
         UsdGeom.Subset.CreateGeomSubset(mesh, "unseen", UsdGeom.Tokens.face, faces, "scene3d")
 
 
-def _collide(prim: Any, material: Any) -> None:
+def _collide(prim: Any, material: Any, *, bare: bool = False) -> None:
     from pxr import UsdPhysics
 
     UsdPhysics.CollisionAPI.Apply(prim)
     if prim.GetTypeName() == "Mesh":
-        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
+        how = UsdPhysics.Tokens.none if bare else UsdPhysics.Tokens.convexHull
+        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(how)
     bind_physics(prim, material)
 
 

@@ -27,6 +27,14 @@ def check_stage(opened: OpenedStage, found: Inventory) -> Iterator[Finding]:
     """
     yield from _files(opened)
     yield from _units(opened)
+    if not found.bodies and not found.splats and not found.standing:
+        yield Finding(
+            "warning",
+            "empty",
+            opened.path.name,
+            "The stage holds no splats, no bodies and no colliders: there is nothing to see, to simulate or to check.",
+            "Look whether the file is the right one, and whether the prims are active and their references are there.",
+        )
     dynamic = [owned.prim for owned in found.bodies]
     if dynamic and not found.standing:
         yield Finding(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scene3d._errors import FileFormatError
-from sim_bridge.usd._import_inventory import say_left_out, take_inventory
+from sim_bridge.usd._import_inventory import is_deformable, say_left_out, take_inventory
 from sim_bridge.usd._read_frames import body_frame, is_identity, similarity_of
 from sim_bridge.usd._read_splats import read_splats
 from sim_bridge.usd._read_stage import open_stage, reading, usd_file
@@ -127,16 +127,14 @@ def _objects(reader: StageReader, found: Inventory) -> tuple[list[SceneObject], 
 def _object(
     reader: StageReader, owned: OwnedPrims, taken: list[str], component: int
 ) -> tuple[SceneObject, list[Gaussians]] | None:
-    from pxr import UsdPhysics
-
     from scene3d import Gaussians
     from sim_bridge.usd._import_bodies import free_name, read_rigid
     from sim_bridge.usd._import_particles import read_binding, read_deformable
 
     at = body_frame(reader, owned.prim)
     name = free_name(reader, owned.prim, taken)
-    rigid = owned.prim.HasAPI(UsdPhysics.RigidBodyAPI)
-    thing = (read_rigid if rigid else read_deformable)(reader, at, owned, name)
+    soft = is_deformable(owned.prim)
+    thing = (read_deformable if soft else read_rigid)(reader, at, owned, name)
     if thing is None:
         return None
     splats = [_within(reader, at, prim, component) for prim in owned.splats]

@@ -120,6 +120,10 @@ def _densities(reader: StageReader, owned: OwnedPrims) -> dict[str, float | None
 
 
 def _motion(reader: StageReader, at: BodyFrame) -> Motion:
+    from pxr import UsdPhysics
+
+    if not at.prim.HasAPI(UsdPhysics.RigidBodyAPI):
+        return "static"
     kinematic = bool(reader.value(at.prim, "physics:kinematicEnabled"))
     if kinematic and our_data(at.prim) and reader.stage.HasAuthoredTimeCodeRange():
         reader.note("Bodies of the stage follow a recording; here they begin where it begins and obey forces.")

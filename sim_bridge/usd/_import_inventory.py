@@ -17,7 +17,7 @@ from sim_bridge.usd._read_values import our_data
 if TYPE_CHECKING:
     from sim_bridge.usd._read_values import StageReader
 
-__all__ = ["Inventory", "OwnedPrims", "take_inventory"]
+__all__ = ["Inventory", "OwnedPrims", "is_deformable", "say_left_out", "take_inventory"]
 
 QUIET = {
     "",
@@ -57,7 +57,7 @@ class Inventory:
     """The prims of a stage by role, in the order of the stage."""
 
     bodies: list[OwnedPrims] = field(default_factory=list[OwnedPrims])
-    """Rigid bodies, and deformables that the exporter wrote."""
+    """Rigid bodies, and the deformables and static objects that the exporter wrote."""
     splats: list[Any] = field(default_factory=list[Any])
     """Splats that ride on no body."""
     standing: list[Any] = field(default_factory=list[Any])
@@ -110,13 +110,23 @@ def say_left_out(found: Inventory, reader: StageReader) -> None:
         reader.note(f"Left out, because a scene has no place for it: {kinds}.")
 
 
+def is_deformable(prim: Any) -> bool:
+    """True for a deformable that the exporter wrote, unless it was made a rigid body since."""
+    from pxr import UsdPhysics
+
+    return our_data(prim).get("kind") == "deformable" and not prim.HasAPI(UsdPhysics.RigidBodyAPI)
+
+
 def _is_body(prim: Any) -> bool:
     """True for what becomes an object; a body that is switched off stands still, like what belongs to none."""
     from pxr import UsdPhysics
 
     if prim.HasAPI(UsdPhysics.RigidBodyAPI):
         return bool(UsdPhysics.RigidBodyAPI(prim).GetRigidBodyEnabledAttr().Get())
-    return our_data(prim).get("kind") == "deformable" and bool(prim.GetChild("particles"))
+    ours = our_data(prim)
+    if is_deformable(prim):
+        return bool(prim.GetChild("particles"))
+    return ours.get("motion") == "static" and bool(prim.GetChild("colliders"))
 
 
 def _sort(found: Inventory, prim: Any, kind: str, owner: OwnedPrims | None) -> None:

@@ -19,7 +19,7 @@ from sim_bridge.usd._read_references import AssetName, Assets, assets_of, is_out
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SUFFIXES", "OpenedStage", "open_stage", "reading", "usd_file"]
+__all__ = ["SUFFIXES", "OpenedStage", "open_stage", "reading", "reason_of", "usd_file"]
 
 SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 MOST_PRIMS = 200_000
@@ -95,7 +95,7 @@ def reading(path: Path) -> Iterator[None]:
             yield
     except (Tf.ErrorException, UnicodeDecodeError, np.linalg.LinAlgError) as error:
         raise FileFormatError(
-            f"{path} cannot be read as USD ({_reason(error)}). Export or download it again."
+            f"{path} cannot be read as USD ({reason_of(error)}). Export or download it again."
         ) from error
     except BodyError as error:
         raise FileFormatError(f"{path}: {error}") from error
@@ -103,7 +103,7 @@ def reading(path: Path) -> Iterator[None]:
         delegate.TakeUncoalescedDiagnostics()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The part of a USD exception that says what is wrong, without places in USD's own source."""
     for line in str(error).splitlines():
         said = line.strip()

@@ -3,7 +3,8 @@
     /World/PhysicsScene            gravity
     /World/Materials/NAME          friction, restitution, density; of deformables stiffness as well
     /World/Background/splat        what stands around; beside it the tops of supports and the floor, as static boxes
-    /World/OBJECT                  Xform with a translation and a rotation: rigid body, its mass, its semantic label
+    /World/OBJECT                  Xform with a translation and a rotation: rigid body, its mass, its semantic label;
+                                   one that stands still has the same but is no rigid body
     /World/OBJECT/colliders/...    convex parts or spheres; in a deformable they touch nothing
     /World/OBJECT/surface          the closed mesh where it is more than a part, invisible; `unseen`: faces made up
     /World/OBJECT/particles        of a deformable: TetMesh, BasisCurves or Mesh
@@ -163,11 +164,14 @@ def _write_object(
     if thing.kind == "deformable":
         prim = write_deformable(stage, path, body, pose, material)
     else:
+        if thing.body.motion == "kinematic":  # A world frees what nothing drives; a stage can say what it is.
+            body = body.with_motion("kinematic")
         prim = write_rigid(stage, path, body, pose, material, spheres=spheres)
     describe(
         prim,
         thing.name,
         kind=thing.kind,
+        motion="static" if thing.body.motion == "static" else None,
         confidence=float(thing.confidence),
         guessed=thing.guessed,
         mass_log_std=body.mass_log_std,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scene3d._errors import OutputError, UsageError
 from scene3d.files._atomic import cannot_write, make_folder, sync_folder
+from sim_bridge.usd._read_stage import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +55,9 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         make_folder(folder)
         yield folder
     except Tf.ErrorException as error:
-        said = str(error).strip().splitlines()[-1].strip()
-        raise OutputError(f"{path} cannot be written: {said}. Is the disk full? Or choose another name.") from error
+        raise OutputError(
+            f"{path} cannot be written ({reason_of(error)}). Is the disk full? Or choose another name."
+        ) from error
     except OSError as error:
         raise cannot_write(path, error, 0) from error
     finally:

@@ -105,7 +105,10 @@ def make_twin(
     bodies, poses, world = _bodies(scene, world, assume_scale)
     for body in bodies[: len(scene.objects)]:
         check_body(body)
-    bodies = tuple(body if body.motion == "static" else with_small_parts(body) for body in bodies)
+    # Slabs fit already, and the parts of a deformable touch nothing.
+    bodies = tuple(
+        with_small_parts(body) if body.primitive is None and body.particles is None else body for body in bodies
+    )
     poses = _turned(T_stage_world, poses)
     gravity = float(np.linalg.norm(world.gravity))
     twin = Twin(

@@ -107,6 +107,9 @@ def test_models_for_other_simulators(command: Command, folder: Path, tmp_path: P
     assert Path(document["path"]).is_file() or Path(document["path"]).is_dir()
     assert all(Path(path).is_file() for path in document["files"])
     assert len(document["files"]) > 1
+    said = command("export", folder, tmp_path / "model" / f"desk{suffix}", "--overwrite").out
+    # `verify` takes scenes and stages; a model is proven with its scene.
+    assert f"scene3d verify {folder}" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,8 +60,42 @@ def test_beyond_a_tolerance_exits_with_1(
     monkeypatch.setitem(_judge.TOLERANCES, "depth_mm", -1.0)
     assert Verify(folder, engine=("mujoco",), seconds=0.5).run() == 1
     out = capsys.readouterr().out
-    assert "> -1" in out
+    assert "MuJoCo (MJCF), box: depth_mm 0" in out and "> -1" in out
+    assert re.search(r"    box .* 0\.\d\d!", out)
     assert "beyond tolerance in MuJoCo (MJCF)" in out
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows ends processes otherwise")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_whoever_ends_it_ends_the_engine_and_its_folders(folder: Path, tmp_path: Path, name: str) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    worker = "import os, pathlib, sys, time; pathlib.Path(sys.argv[2]).parent.joinpath('up').touch(); time.sleep(600)"
+    script = (
+        "import pathlib, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from sim_bridge.engines import _environments, _verify\n"
+        f"worker = pathlib.Path({str(tmp_path)!r}) / 'worker.py'\n"
+        f"worker.write_text({worker!r})\n"
+        "_verify.HERE = worker.parent\n"
+        "real = _verify.ask\n"
+        "_verify.ask = lambda python, _, request, seconds: real(python, worker, request, seconds=seconds)\n"
+        "from scene3d.cli import main\n"
+        f"sys.exit(main(['verify', {str(folder)!r}, '--engine', 'mujoco']))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(room)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
+    try:
+        until = time.monotonic() + 60
+        while not list(room.glob("scene3d-engine-*/up")):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert not list(room.glob("scene3d-*"))
 
 
 def test_quiet_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ def asked(tmp_path: Path, script: str, *, seconds: float = 30.0) -> dict[str, An
     return ask(Path(sys.executable), worker, {"engine": "physx"}, seconds=seconds)
 
 
+def ended(process: int) -> bool:
+    """Whether a process is gone, or waits for nothing but its parent to notice; it gets a while for that."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[-1].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_a_worker_reads_the_request_and_writes_the_answer(tmp_path: Path) -> None:
     script = "import json, sys\njson.dump(json.load(open(sys.argv[1])), open(sys.argv[2], 'w'))"
     assert asked(tmp_path, script) == {"engine": "physx"}
@@ -28,10 +42,17 @@ def test_a_worker_is_alone_with_its_environment(tmp_path: Path, monkeypatch: pyt
     assert "/elsewhere" not in asked(tmp_path, script)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells in /proc which processes live")
 def test_a_worker_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    script = "import subprocess, sys, time\nprint('stepping', flush=True)\ntime.sleep(600)"
-    with pytest.raises(EngineError, match=r"physx was ended after 1 s. It last said:\nstepping"):
-        asked(tmp_path, script, seconds=1.0)
+    script = (
+        "import pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
+        "print('stepping', flush=True)\ntime.sleep(600)"
+    )
+    with pytest.raises(EngineError, match=r"physx was ended after 2 s. It last said:\nstepping"):
+        asked(tmp_path, script, seconds=2.0)
+    assert ended(int((tmp_path / "child").read_text()))
 
 
 def test_a_worker_that_fails_is_quoted(tmp_path: Path) -> None:

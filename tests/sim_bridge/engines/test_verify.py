@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,26 @@ def test_times_are_bounded(folder: Path, seconds: float) -> None:
         verify(folder, seconds=seconds)
 
 
-def test_a_proof_of_absent_engines_alone_is_no_failure() -> None:
+def test_absent_engines_neither_help_nor_hurt() -> None:
     absent = EngineProof("physx", "PhysX", "absent", said="not installed")
-    assert Proof(Path("desk"), 2.0, (absent,), ()).ok
-    assert not Proof(Path("desk"), 2.0, (EngineProof("own", "scene3d", "beyond"),), ()).ok
+    proven, beyond = (EngineProof("own", "scene3d", status) for status in ("proven", "beyond"))
+    assert Proof(Path("desk"), 2.0, (absent, proven), ()).ok
+    assert not Proof(Path("desk"), 2.0, (absent,), ()).ok
+    assert not Proof(Path("desk"), 2.0, (proven, beyond), ()).ok
+
+
+def test_a_missing_engine_is_named_before_any_other_runs(
+    folder: Path, no_engines: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim_bridge.engines._verify._prepared", lambda *_: pytest.fail("the scene was exported"))
+    with pytest.raises(DeviceError, match="PhysX is not installed"):
+        verify(folder, engines=["mujoco", "physx"])
+
+
+def test_static_objects_stand_still_and_any_name_will_do(tiny_scene: Scene, tmp_path: Path) -> None:
+    box, can = tiny_scene.objects
+    objects = (replace(box, body=box.body.with_motion("static")), replace(can, body=can.body.renamed("world")))
+    folder = save_scene(replace(tiny_scene, objects=objects), tmp_path / "desk")
+    (proof,) = verify(folder, engines=["mujoco"], seconds=0.5).engines
+    assert proof.status == "proven", proof
+    assert [row.body for row in proof.rows] == ["world"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_bodies_and_cameras_are_in_the_stage(stage: Any, tabletop_loaded: Scene)
     assert [str(prim.GetPath()) for prim in stage.Traverse() if prim.GetTypeName() == "PhysicsScene"] == [
         "/World/PhysicsScene"
     ]
+
+
+def test_a_stage_without_cameras_says_what_to_do(tabletop_loaded: Scene, tmp_path: Path) -> None:
+    bare = replace(tabletop_loaded, views=(), objects=(), splats=tabletop_loaded.splats[:10], filled=0)
+    stage = Usd.Stage.Open(str(export_usd(bare, tmp_path / "bare.usdc").path))
+    with pytest.raises(SystemExit, match="--camera, or pass --no-picture"):
+        isaac_sim.first_camera(stage)
 
 
 def test_isaac_lab_begins_where_the_stage_has_bodies(stage: Any, tabletop_loaded: Scene) -> None:

@@ -203,3 +203,8 @@ def test_our_own_export_has_no_findings(tmp_path: Path, tabletop_scene: Path) ->
     assert check_usd(exported.path) == ()
     opened = Usd.Stage.Open(str(exported.path))  # And it is the whole scene that was looked at.
     assert len([prim for prim in opened.Traverse() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]) == 3
+
+
+def test_a_stage_with_nothing_in_it_is_not_all_right(tmp_path: Path) -> None:
+    (found,) = findings(save(new_stage(tmp_path), tmp_path / "empty.usda"))
+    assert (found.severity, found.rule) == ("warning", "empty")

@@ -85,6 +85,25 @@ def test_what_usd_cannot_write_is_said(tiny_scene: Scene, tmp_path: Path, monkey
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("suffix", [".usda", ".usdc", ".usdz"])
+def test_a_full_disk_is_one_clear_sentence(tabletop_loaded: Scene, tmp_path: Path, suffix: str) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limit for sizes of files")
+    scene = replace(tabletop_loaded, objects=(), splats=tabletop_loaded.splats[:1000], filled=0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OutputError) as error:
+            export_usd(scene, tmp_path / f"table{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert str(error.value).startswith(f"{tmp_path / 'table'}{suffix} cannot be written")
+    assert "Is the disk full?" in str(error.value)
+    # Places in USD's own source say nothing to anybody.
+    assert ".cpp" not in str(error.value) and len(str(error.value)) < 400
+    assert names(tmp_path) == []
+
+
 def member_offsets(path: Path) -> dict[str, int]:
     """Where the data of each member begin, behind its local header of 30 bytes, name and padding."""
     raw = path.read_bytes()

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pxr import Gf, Sdf, Usd
+from pxr import Gf, Sdf, Usd, UsdPhysics
 
-from dynamics import Rollout, State
+from dynamics import Rollout, State, TriangleMesh, body_from_mesh, find_material
 from scene3d import Scene, load_scene, save_scene
+from scene3d._scene_object import SceneObject
 from scene3d._scene_world import scene_state, scene_world
 from sim_bridge.usd import export_usd
 from sim_bridge.usd._check import findings
@@ -20,6 +21,19 @@ from sim_bridge.usd._import import Imported, scene_of
 
 ONE_STEP = 2.0**-22
 """Two units in the last place of a number near 1 in single precision."""
+
+
+def _extruded(outline: list[tuple[float, float]], height: float) -> TriangleMesh:
+    """A prism over an outline whose corners are all seen from the first one."""
+    n = len(outline)
+    points = np.array([(x, y, z) for z in (0.0, height) for x, y in outline])
+    walls = [(i, (i + 1) % n, n + (i + 1) % n) for i in range(n)] + [(i, n + (i + 1) % n, n + i) for i in range(n)]
+    fan = [(0, i, i + 1) for i in range(1, n - 1)]
+    faces = [*walls, *((a, c, b) for a, b, c in fan), *((n + a, n + b, n + c) for a, b, c in fan)]
+    return TriangleMesh(points, np.array(faces, np.int32))
+
+
+L_SHAPED = _extruded([(0.05, 0.05), (0.0, 0.1), (0.0, 0.0), (0.1, 0.0), (0.1, 0.05)], 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +205,44 @@ def test_spheres_become_convex_parts_again(tiny_scene: Scene, tmp_path: Path) ->
     assert 1 <= len(thing.body.parts) <= 2
     np.testing.assert_allclose(thing.body.mesh.bounds, scene.objects[0].body.mesh.bounds, atol=1e-6)
     assert any("spheres; its convex parts were made anew" in note for note in found.notes)
+
+
+def test_what_stands_still_or_is_driven_stays_so(tiny_scene: Scene, tmp_path: Path) -> None:
+    box, can = tiny_scene.objects
+    pillar = body_from_mesh("post", L_SHAPED, find_material("unknown")).with_motion("static")
+    post = SceneObject(pillar, (0.0, 0.2, 0.0, 1.0, 0.0, 0.0, 0.0))
+    objects = (
+        replace(box, body=box.body.with_motion("kinematic")),
+        replace(can, body=can.body.with_motion("static")),
+        post,
+    )
+    scene = replace(tiny_scene, objects=objects, views=())
+    path = export_usd(scene, tmp_path / "mixed.usda").path
+    stage = Usd.Stage.Open(str(path))
+    assert stage.GetPrimAtPath("/World/box").GetAttribute("physics:kinematicEnabled").Get() is True
+    shapes = {"can": "convexHull", "post": "none"}  # A hull would fill the cavity of the L.
+    for name, how in shapes.items():
+        prim = stage.GetPrimAtPath(f"/World/{name}")
+        assert not prim.HasAPI(UsdPhysics.RigidBodyAPI)
+        part = stage.GetPrimAtPath(f"/World/{name}/colliders/part_000")
+        assert part.HasAPI(UsdPhysics.CollisionAPI)
+        assert part.GetAttribute("physics:approximation").Get() == how
+    assert [each for each in findings(path) if each.severity == "error"] == []
+
+    again = scene_of(path).scene
+    assert [(thing.name, thing.body.motion) for thing in again.objects] == [
+        ("box", "kinematic"),
+        ("can", "static"),
+        ("post", "static"),
+    ]
+    assert again.objects[1].body.mass == can.body.mass
+    assert [int((again.splats.component_index == number).sum()) for number in range(4)] == [
+        int((scene.splats.component_index == number).sum()) for number in range(4)
+    ]
+    second = export_usd(again, tmp_path / "again.usda").path
+    rounded = ("opacities =", "orientations =", "scales =", "extent =")  # Of splats, by a unit in the last place.
+    one, two = (
+        [line for line in each.read_text(encoding="utf-8").splitlines() if not any(word in line for word in rounded)]
+        for each in (path, second)
+    )
+    assert one == two and len(one) > 200
