@@ -37,15 +37,15 @@ ARGUMENTS = (
 )
 SIZE, SMALL = (1600, 900), (800, 450)
 """Of the still picture and of the animation [px]."""
-PUSH, SECONDS, FUTURES = Push("can", (-1.6, -0.6, 0.0), 0.12), 2.5, 16
-MOMENT = 0.45
+PUSH, SECONDS, FUTURES = Push("can", (1.5, -5.0, 0.0), 0.12), 2.5, 16
+MOMENT = 0.35
 """Of the still picture [s]."""
 EYE, TARGET, FOV = (-0.05, -0.66, 0.51), (0.085, 0.005, 0.035), 0.66
 """Camera and what it looks at [m]; vertical field of view [rad]."""
 NEXT, ARROW = "mug", {"Direction [°]": "335", "Force [N]": "3"}
 """What is selected, and the push that is aimed at it."""
 NUMBER = "xpath=following::input[contains(@class, 'NumberInput-input')][1]"
-FPS, STEP, END, HOLD = 8, 0.08, 1.2, 10
+FPS, STEP, END, HOLD = 15, 1 / 15, 1.6, 15
 """Of the animation: pictures a second, time between them [s], the last one's time [s], frames that it stays."""
 PATIENCE = 90.0
 """Seconds that a picture may take."""

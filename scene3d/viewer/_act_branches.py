@@ -93,11 +93,18 @@ class Branches:
             return "This is the scene as photographed; push something, and save what comes of it."
 
         def work(tell: Tell) -> None:
+            from scene3d.files import load_scene
             from scene3d.report import renew_gallery
+            from scene3d.viewer._edit_change import kept_tracks
 
             tell(0.1, track.name)
             if self._session.scene is not scene:
                 raise UsageError("The scene was edited meanwhile, so this rollout is of things that are gone.")
+            if not kept_tracks(scene, load_scene(self._session.folder)):
+                raise UsageError(
+                    "The scene on disk was changed by something else, so this rollout would be one of another scene. "
+                    "Open the viewer anew."
+                )
             self._save(track)
             tell(0.8, "report")
             renew_gallery(self._session.folder)

@@ -29,9 +29,9 @@ NONE = "none"
 TOOLS = ("Push", "Drop", "Move")
 
 
-def add_act_panel(session: Session, server: ViserServer, nodes: BodyNodes) -> None:
-    """Add the controls where the caller's container is open."""
-    _Panel(session, server)
+def add_act_panel(session: Session, server: ViserServer, nodes: BodyNodes) -> Acts:
+    """Add the controls where the caller's container is open; returns what they can do."""
+    return _Panel(session, server).acts
 
 
 class _Panel:
@@ -54,10 +54,8 @@ class _Panel:
         session.moment_changed.connect(self._follow_moment)
         session.tracks_changed.connect(self._follow_track)
         self.acts.history.changed.connect(self._follow_track)
-        session.scene_changed.connect(self.acts.warm_up)
         self._follow()
         self._follow_track()
-        self.acts.warm_up()
 
     # What there is.
 

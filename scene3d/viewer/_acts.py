@@ -241,7 +241,6 @@ class Acts:
         def alter(world: World, latents: Latents) -> Latents:
             return altered(scene, world, latents, changes)
 
-        tell(0.0, "" if not _ENGINE.locked() else "working out how things touch, once for this scene")
         with _ENGINE:
             return simulate(
                 scene,
@@ -258,27 +257,30 @@ class Acts:
                 tell=told,
             )
 
-    def warm_up(self) -> None:
-        """Do in a thread what would make the first simulation slow: contact geometry, kernels, the network."""
+    def prepare(self, tell: Tell) -> None:
+        """Do as a job what would make the first simulation slow: contact geometry, kernels, the network."""
+        from scene3d._simulate import prepare_contacts, simulate
+
         scene, world = self.session.scene, self.session.world
         if world is None or all(self.why_not(index) for index in range(len(scene.objects))):
             return
 
-        def work() -> None:
-            from scene3d._simulate import prepare_contacts, simulate
+        def told(share: float, _: str = "") -> None:
+            if self.session.scene is not scene or self._closed:
+                raise UsageError(GONE)
+            tell(share, "")
 
-            def told(*_: object) -> None:
-                if self._closed:
-                    raise UsageError(GONE)
-
-            # What goes wrong here goes wrong again, and is told, when somebody pushes something.
-            with _ENGINE, suppress(Exception):
-                told()
-                prepare_contacts(scene, on_progress=told)
-                metric = scene.metric
-                simulate(scene, samples=2, seconds=SHORTEST, network=self.network, assume_scale=not metric, tell=told)
-
-        threading.Thread(target=work, name="scene3d-viewer-warm-up", daemon=True).start()
+        # What goes wrong here goes wrong again, and is told, when somebody pushes something.
+        with _ENGINE, suppress(Exception):
+            prepare_contacts(scene, on_progress=lambda share: told(0.7 * share))
+            simulate(
+                scene,
+                samples=2,
+                seconds=SHORTEST,
+                network=self.network,
+                assume_scale=not scene.metric,
+                tell=lambda share, _: told(0.7 + 0.3 * share),
+            )
 
     def _close(self) -> None:
         self._closed = True

@@ -47,7 +47,7 @@ class Jobs:
 
         def tell(share: float, words: str = "") -> None:
             self.now = Job(label, share, words)
-            self.changed.send()
+            self._told()
 
         def job() -> None:
             if self._closed.is_set():
@@ -60,14 +60,26 @@ class Jobs:
                 self.report(label, error)
             finally:
                 self.now = None
-                self.changed.send()
+                self._told()
 
-        return self._pool.submit(job)
+        try:
+            return self._pool.submit(job)
+        except RuntimeError:
+            # It is closed: a click that came last has no effect.
+            done: Future[None] = Future()
+            done.cancel()
+            done.set_running_or_notify_cancel()
+            return done
 
     def report(self, label: str, error: Exception) -> None:
         """Tell what went wrong elsewhere."""
         self.failed = f"{label}: {_words(error)}"
-        self.changed.send()
+        self._told()
+
+    def _told(self) -> None:
+        # Nobody is left to be told of what goes on after the end.
+        if not self._closed.is_set():
+            self.changed.send()
 
     def close(self) -> None:
         """Start nothing any more; what runs is not waited for."""

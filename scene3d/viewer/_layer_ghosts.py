@@ -1,7 +1,8 @@
 """Other futures and other rollouts at the moment shown: translucent bodies, a colour for each, of what moves.
 
-A ghost is a node of some splats on the surface of a collider, sent once; then only its pose. Ghosts that stand where
-the splats of their body are drawn are hidden, for they would only tint them.
+A ghost is a node of some splats on the surface of a collider, sent once; then only its pose. Ghosts that stand about
+where the splats of their body are drawn are hidden, for they would only tint them; of ghosts that stand in one place,
+the first is drawn for all, for together they would be a fog.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scene3d.viewer._splat_arrays import SplatArrays
     from scene3d.viewer._track import Track
 
-__all__ = ["FutureLayer", "Ghost", "OtherTrackLayer", "stands_apart"]
+__all__ = ["FutureLayer", "Ghost", "OtherTrackLayer", "stand_apart"]
 
 MOST_GHOSTS = 16
 """More than so many are a fog."""
@@ -32,8 +33,9 @@ FEWEST, MOST = 250, 1000
 """...within these bounds."""
 THICK, THIN, DENSE = 0.2, 0.05, 0.9
 """Opacity of a ghost: `DENSE` over how many there are, within these bounds."""
-APART, TURNED = 0.008, 0.12
-"""Ghosts nearer to what is shown are hidden [m, rad]."""
+APART, TURNED, SHARE = 0.008, 0.2, 0.12
+"""Ghosts nearer to what is shown, or to one that is drawn, are hidden [m, rad]; or nearer than a share of the body's
+diagonal, if that is more."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,21 @@ class _Ghosts(Layer):
         self._opacity = float(np.clip(DENSE / max(len(ghosts), 1), THIN, THICK))
         wanted: set[str] = set()
         with self.server.atomic():
-            for ghost in ghosts:
-                poses = ghost.track.poses_at(ghost.future, time)
-                for index in np.flatnonzero(ghost.track.moves[: len(scene.objects)]).tolist():
+            poses = [ghost.track.poses_at(ghost.future, time) for ghost in ghosts]
+            for index, thing in enumerate(scene.objects):
+                some = [place for place, ghost in enumerate(ghosts) if ghost.track.moves[index]]
+                if not some:
+                    continue
+                own = np.stack([poses[place][index] for place in some])
+                size = float(np.linalg.norm(np.diff(thing.body.mesh.bounds, axis=0)))
+                for place, visible in zip(some, stand_apart(own, shown[index], size).tolist(), strict=True):
+                    ghost = ghosts[place]
                     name = f"{index}/{id(ghost.track)}-{ghost.future}"
                     wanted.add(name)
-                    self._put(name, scene.objects[index].body.mesh, ghost, poses[index], shown[index])
+                    pose = poses[place][index]
+                    # One that is hidden needs a place all the same.
+                    pose = pose if np.isfinite(pose).all() else shown[index]
+                    self._put(name, thing.body.mesh, ghost, pose, visible)
             for name in set(self.handles) - wanted:
                 self.drop(name)
         # Nodes are told apart by the identity of their track, which must not come again before they are gone.
@@ -85,14 +96,10 @@ class _Ghosts(Layer):
         super().clear()
         self._bodies.clear()
 
-    def _put(
-        self, name: str, mesh: TriangleMesh, ghost: Ghost, pose: NDArray[np.float32], shown: NDArray[np.float32]
-    ) -> None:
-        visible = stands_apart(pose, shown)
+    def _put(self, name: str, mesh: TriangleMesh, ghost: Ghost, pose: NDArray[np.float32], visible: bool) -> None:
         handle = self.handles.get(name)
         if handle is None:
             # Hidden ones too: a browser that is given more splats draws none of any until it has sorted them anew.
-            pose = pose if np.isfinite(pose).all() else shown
             splats, of = self._splats(mesh), {"position": pose[:3], "wxyz": pose[3:], "visible": visible}
             self.handles[name] = add_splats(self.server, self.path(name), splats, ghost.color, self._opacity, **of)
             return
@@ -147,9 +154,26 @@ class OtherTrackLayer(_Ghosts):
         ]
 
 
-def stands_apart(pose: NDArray[np.float32], shown: NDArray[np.float32]) -> bool:
-    """Whether a pose (7,) is far enough from what is shown to be drawn beside it; False for what is no number."""
-    if not np.isfinite(pose).all():
-        return False
-    cosine = min(abs(float(pose[3:] @ shown[3:])), 1.0)
-    return bool(np.linalg.norm(pose[:3] - shown[:3]) > APART or 2 * np.arccos(cosine) > TURNED)
+def stand_apart(poses: NDArray[np.float32], shown: NDArray[np.float32], diagonal: float = 0.0) -> NDArray[np.bool_]:
+    """Which ghosts of a body are far enough from what is shown, and from those before them, to be drawn.
+
+    Args:
+        poses: Of the ghosts, shape (G, 7); what is no number is not drawn.
+        shown: Where the body itself is drawn, shape (7,).
+        diagonal: Of the box around the body [m].
+
+    Returns:
+        Booleans, shape (G,).
+    """
+    finite = np.asarray(np.isfinite(poses).all(axis=1))
+    all_of_them = np.concatenate([shown[None], np.where(finite[:, None], poses, shown)]).astype(np.float64)
+    away = np.linalg.norm(all_of_them[:, None, :3] - all_of_them[None, :, :3], axis=-1)
+    cosine = np.abs(all_of_them[:, 3:] @ all_of_them[:, 3:].T)
+    near = (away < max(APART, SHARE * diagonal)) & (2 * np.arccos(np.minimum(cosine, 1.0)) < TURNED)
+    drawn = [0]
+    for ghost in range(1, len(all_of_them)):
+        if not near[ghost, drawn].any():
+            drawn.append(ghost)
+    result = np.zeros(len(all_of_them), dtype=bool)
+    result[drawn[1:]] = True
+    return result[1:] & finite

@@ -47,6 +47,7 @@ class PicturePanel:
         self._photos: dict[str, Photo | None] = {}
         self._client: ClientHandle | None = None
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         gui = server.gui
         blank = np.full((3, 4, 3), EMPTY, dtype=np.uint8)
         self.view = gui.add_dropdown(
@@ -75,6 +76,7 @@ class PicturePanel:
 
     def close(self) -> None:
         """Draw nothing any more."""
+        self._closed.set()
         self._thread.close()
 
     def _buttons(self) -> None:
@@ -158,6 +160,8 @@ class PicturePanel:
                 return
             moment, kind = moment_of(self._session), self._kind()
             picture, words = draw(moment, camera.fitted(MOVING if moving else CAPTURED), kind)
+            if self._closed.is_set():
+                return
             self.picture.image = picture
             if not moving:
                 photo = None if view is None else self._photo(view)

@@ -24,6 +24,8 @@ __all__ = ["add_timeline"]
 STEP = 1 / 60
 """Of the slider and of a step [s]."""
 SPEEDS = {"1/8": 0.125, "1/4": 0.25, "1/2": 0.5, "1": 1.0, "2": 2.0}
+PACES = {f"{name}, {end}": (speed, end == "loop") for end in ("loop", "once") for name, speed in SPEEDS.items()}
+"""Speed, and whether it begins again at the end: one list, for rows are scarce."""
 PAUSE = 0.1
 """Between two updates of the slider while time passes [s]."""
 LONGEST = 34
@@ -49,9 +51,10 @@ class _Timeline:
         self.future: Any = gui.add_dropdown("Future", ("1",), visible=False, hint="Which one moves the splats")
         self.time = gui.add_slider("Time [s]", 0.0, STEP, STEP, 0.0, hint="Shift with arrow left or right: a frame")
         self.play = gui.add_button("Play", icon=self.icons[False], hint="Space")
-        self.speed = gui.add_dropdown("Speed", tuple(SPEEDS), initial_value="1", hint="Times real time")
-        self.loop = gui.add_checkbox("Loop", session.clock.loop, hint="Begin again at the end")
-        self.parts = (self.time, self.play, self.speed, self.loop)
+        self.pace = gui.add_dropdown(
+            "Speed", tuple(PACES), initial_value=_pace(session), hint="Times real time; again and again, or once"
+        )
+        self.parts = (self.time, self.play, self.pace)
         self._listen()
         self._add_keys(server)
         session.tracks_changed.connect(self.renew)
@@ -71,9 +74,12 @@ class _Timeline:
         asked(self.track, lambda: session.show(_place(self.track)))
         asked(self.future, lambda: session.show(session.shown, _place(self.future)))
         asked(self.time, lambda: session.seek(float(self.time.value)))
-        asked(self.speed, lambda: session.set_clock(speed=SPEEDS[self.speed.value]))
-        asked(self.loop, lambda: session.set_clock(loop=self.loop.value))
+        asked(self.pace, self._take_pace)
         self.play.on_click(lambda _: session.set_clock(playing=not session.clock.playing))
+
+    def _take_pace(self) -> None:
+        speed, loop = PACES[self.pace.value]
+        self.session.set_clock(speed=speed, loop=loop)
 
     def _add_keys(self, server: ViserServer) -> None:
         session = self.session
@@ -110,12 +116,19 @@ class _Timeline:
         clock = self.session.clock
         self.play.label = "Pause" if clock.playing else "Play"
         self.play.icon = self.icons[clock.playing]
-        self.loop.value = clock.loop
+        self.pace.value = _pace(self.session)
         now = time.monotonic()
         if clock.playing and now - self.told < PAUSE:
             return
         self.told = now
         self.time.value = min(round(clock.time, 4), self.time.max)
+
+
+def _pace(session: Session) -> str:
+    """What the list calls the clock's pace: the nearest of its speeds."""
+    clock = session.clock
+    some = (name for name, (_, loop) in PACES.items() if loop == clock.loop)
+    return min(some, key=lambda name: abs(PACES[name][0] - clock.speed))
 
 
 def _place(dropdown: Any) -> int:

@@ -1,8 +1,8 @@
 """A scene folder becomes a page: a server, a session, the nodes that follow it and the panels that change it.
 
 A thread lets time pass 60 times a second and sends poses when they have changed. Physics, which takes seconds to make
-ready, is prepared when the first browser has come. `Viewer.stop` ends threads, jobs and server; the page then says by
-itself that it lost its server.
+ready, is prepared when the first browser has its picture. `Viewer.stop` ends threads, jobs and server; the page then
+says by itself that it lost its server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from viser import ViserServer
 
     from scene3d._scene import Scene
+    from scene3d.viewer._acts import Acts
     from scene3d.viewer._body_nodes import BodyNodes
-    from scene3d.viewer._jobs import Tell
     from scene3d.viewer._session import Session
 
 __all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
@@ -31,6 +31,8 @@ __all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
 RATE = 60.0
 """Moments a second, at most."""
 BRAND = (56, 142, 214)
+LOOK_FIRST = 3.0
+"""Between the first browser and the preparation of physics [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,7 @@ def open_viewer(
     server.scene.set_up_direction(scene.up)
     look_as_the_capture(server, scene)
     nodes = BodyNodes(session, server, most_splats)
-    _add_panels(session, server, nodes)
+    acts = _add_panels(session, server, nodes)
     for track in tracks:
         session.add(track, show=False)
     if tracks:
@@ -123,14 +125,14 @@ def open_viewer(
     if nodes.arrays is not None and nodes.arrays.shown < nodes.arrays.total:
         notes.append(f"Of {nodes.arrays.total:,} splats {nodes.arrays.shown:,} are drawn, chosen by lot.")
     if prepare:
-        _prepare_later(session, server)
+        _prepare_later(session, server, acts)
     stopped = threading.Event()
     thread = threading.Thread(target=_run, args=(session, stopped), name="scene3d-viewer", daemon=True)
     thread.start()
     return Viewer(session, server, nodes, tuple(notes), stopped, thread)
 
 
-def _add_panels(session: Session, server: ViserServer, nodes: BodyNodes) -> None:
+def _add_panels(session: Session, server: ViserServer, nodes: BodyNodes) -> Acts:
     from scene3d.viewer._act_panel import add_act_panel
     from scene3d.viewer._edit_panel import add_edit_panel
     from scene3d.viewer._layers_panel import add_layers_panel
@@ -141,32 +143,42 @@ def _add_panels(session: Session, server: ViserServer, nodes: BodyNodes) -> None
     add_status(session, server, nodes)
     add_timeline(session, server)
     tabs = server.gui.add_tab_group()
-    panels = {"Act": add_act_panel, "Layers": add_layers_panel, "Picture": add_picture_panel, "Edit": add_edit_panel}
+    with tabs.add_tab("Act"):
+        acts = add_act_panel(session, server, nodes)
+    panels = {"Layers": add_layers_panel, "Picture": add_picture_panel, "Edit": add_edit_panel}
     for title, add in panels.items():
         with tabs.add_tab(title):
             add(session, server, nodes)
     add_help(server)
+    return acts
 
 
-def _prepare_later(session: Session, server: ViserServer) -> None:
-    """Make physics ready once somebody looks."""
+def _prepare_later(session: Session, server: ViserServer, acts: Acts) -> None:
+    """Make physics ready once somebody looks, after the first picture, which would have to wait for it otherwise."""
     begun = threading.Event()
 
-    def prepare(tell: Tell) -> None:
-        from scene3d._simulate import prepare_contacts
-
-        prepare_contacts(session.scene, on_progress=lambda share: tell(share, ""))
+    def prepare() -> None:
+        if session.world is not None:
+            session.jobs.run("Preparing physics", acts.prepare)
 
     @server.on_client_connect
     def _(_: object) -> None:
-        if session.world is not None and not begun.is_set():
+        if not begun.is_set():
             begun.set()
-            session.jobs.run("Preparing physics", prepare)
+            later = threading.Timer(LOOK_FIRST, prepare)
+            later.daemon = True
+            later.start()
+
+    session.scene_changed.connect(lambda: prepare() if begun.is_set() else None)
 
 
 def look_as_the_capture(server: ViserServer, scene: Scene) -> None:
-    """Begin where the first photo was taken, but upright, for the view turns about that axis from then on."""
+    """Begin where the first photo was taken, but upright, for the view turns about that axis from then on.
+
+    A scene without photos is seen whole from above and aside.
+    """
     if not scene.cameras:
+        _look_at_all(server, scene)
         return
     camera = scene.cameras[0]
     pose = camera.T_world_cam.double().numpy()
@@ -176,6 +188,29 @@ def look_as_the_capture(server: ViserServer, scene: Scene) -> None:
     server.initial_camera.look_at = pose[:3, 3] + max(depth, 0.1) * pose[:3, 2]
     server.initial_camera.up = np.asarray(scene.up, dtype=np.float64)
     server.initial_camera.fov = float(2 * np.arctan(camera.height / 2 / float(camera.K[1, 1])))
+
+
+def _look_at_all(server: ViserServer, scene: Scene) -> None:
+    from scene3d._flatten import in_world
+
+    means = (
+        in_world(replace(scene.splats, shN=scene.splats.shN[:, :0]), scene.T_world_body)
+        .means.detach()
+        .cpu()
+        .double()
+        .numpy()
+    )
+    means = means[np.isfinite(means).all(axis=1)]
+    if not len(means):
+        return
+    up = np.asarray(scene.up, dtype=np.float64)
+    # Some splats are far away in every scene, and what is looked at is among the others.
+    low, high = np.quantile(means, [0.1, 0.9], axis=0)
+    aside = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    away = 1.2 * max(float(np.linalg.norm(high - low)), 0.1)
+    server.initial_camera.look_at = (low + high) / 2
+    server.initial_camera.position = (low + high) / 2 + away * (0.8 * aside / np.linalg.norm(aside) + 0.6 * up)
+    server.initial_camera.up = up
 
 
 def _run(session: Session, stopped: threading.Event) -> None:

@@ -16,6 +16,8 @@ from dynamics._posterior import Posterior
 from scene3d import Scene
 from scene3d._rollout_folder import list_rollouts, load_rollout
 from scene3d._scene_world import scene_world
+from scene3d.edit import rename
+from scene3d.files import save_scene
 from scene3d.viewer._act_changes import Change, altered, ranges
 from scene3d.viewer._act_pose import kept_above
 from scene3d.viewer._acts import Acts
@@ -23,7 +25,7 @@ from scene3d.viewer._session import Session
 from scene3d.viewer._track import track_of
 from scene3d.viewer._what_if import present
 
-from .small_scenes import PLACES, sliding, small_scene
+from .small_scenes import PLACES, sliding, small_scene, write_small_scene
 
 BOX, CAN, MUG = range(3)
 
@@ -36,7 +38,7 @@ def desk() -> Scene:
 
 @pytest.fixture
 def acts(desk: Scene, tmp_path: Path) -> Any:
-    made = Acts(Session(tmp_path, desk, scene_world(desk)))
+    made = Acts(Session(write_small_scene(tmp_path / "desk", desk), desk, scene_world(desk)))
     made.futures, made.seconds, made.network = 3, 0.5, False
     yield made
     made.session.jobs.close()
@@ -172,6 +174,26 @@ def test_undo_takes_back_pushes_changes_and_removals(acts: Acts) -> None:
     assert acts.history.undo() == "push box"
     assert [track.name for track in session.tracks] == ["photos"]
     assert acts.history.undo() == ""
+
+
+def test_nothing_is_saved_into_a_scene_that_somebody_else_changed(acts: Acts) -> None:
+    session, failures = acts.session, []
+    session.jobs.changed.connect(lambda: failures.append(session.jobs.failed))
+    acts.push(BOX, np.array([0.0, -4.0, 0.0]), 0.2)
+    done(acts)
+    save_scene(rename(session.scene, session.scene.objects[CAN].name, "tin"), session.folder, overwrite=True)
+    assert acts.branches.save() == ""
+    done(acts)
+    assert any("changed by something else" in words for words in failures)
+    assert list_rollouts(session.folder) == ()
+    assert not session.track.saved
+
+
+def test_a_click_after_the_end_does_nothing(acts: Acts) -> None:
+    acts.session.jobs.close()
+    assert acts.push(BOX, np.array([0.0, -4.0, 0.0]), 0.2) == ""
+    assert not acts.busy
+    assert len(acts.session.tracks) == 1
 
 
 def test_a_saved_branch_is_read_again_with_what_it_branched_off(acts: Acts) -> None:

@@ -18,7 +18,7 @@ from scene3d._scene_world import scene_state, scene_world
 from scene3d.viewer._future_words import future_words
 from scene3d.viewer._layer_arrows import touches
 from scene3d.viewer._layer_cameras import _thumbnail, look_from
-from scene3d.viewer._layer_ghosts import stands_apart
+from scene3d.viewer._layer_ghosts import stand_apart
 from scene3d.viewer._layer_paths import center_paths, tube_mesh
 from scene3d.viewer._mesh_splats import mesh_splats
 from scene3d.viewer._splat_arrays import MAGNIFIED
@@ -54,11 +54,14 @@ def test_no_tube_where_nothing_spreads_or_moves(paths: np.ndarray) -> None:
 
 def test_ghosts_of_what_stands_there_anyway_are_hidden() -> None:
     here = np.array([0, 0, 0, 1, 0, 0, 0], dtype=np.float32)
-    assert not stands_apart(here, here)
-    assert not stands_apart(-here * [1, 1, 1, 1, 1, 1, 1], here)
-    assert stands_apart(here + np.array([0.01, 0, 0, 0, 0, 0, 0], dtype=np.float32), here)
-    assert stands_apart(np.array([0, 0, 0, 0.98, 0.2, 0, 0], dtype=np.float32), here)
-    assert not stands_apart(np.full(7, np.nan, dtype=np.float32), here)
+    none = np.full(7, np.nan, dtype=np.float32)
+    beside = here + np.array([0.01, 0, 0, 0, 0, 0, 0], dtype=np.float32)
+    turned = np.array([0, 0, 0, 0.98, 0.2, 0, 0], dtype=np.float32)
+    mirrored = here * np.array([1, 1, 1, -1, -1, -1, -1], dtype=np.float32)
+    ghosts = np.stack([here, mirrored, beside, turned, none, beside, here])
+    assert stand_apart(ghosts, here).tolist() == [False, False, True, True, False, False, False]
+    # A large body goes farther before it is seen to be elsewhere.
+    assert stand_apart(ghosts, here, 0.2).tolist() == [False, False, False, True, False, False, False]
 
 
 def test_splats_of_a_mesh_lie_flat_on_it() -> None:

@@ -126,3 +126,13 @@ def test_scenes_in_which_nothing_can_be_done(
     page = open_page(viewer.url, 480, 360)
     assert page.get_by_text(words).count() == 1
     assert (coverage(page) > 0.5).mean() > 0.1
+
+
+def test_a_scene_without_photos_is_seen_whole(tmp_path: Path, view: Any) -> None:
+    scene = replace(desk(600), views=())
+    looks = view(write_small_scene(tmp_path / "blind", scene)).server.initial_camera
+    middle = np.mean([thing.T_world_body[:3] for thing in scene.objects], axis=0)
+    away = np.linalg.norm(np.asarray(looks.position) - looks.look_at)
+    assert np.linalg.norm(np.asarray(looks.look_at) - middle) < 0.5
+    assert 0.2 < away < 3
+    assert (np.asarray(looks.position) - looks.look_at)[2] > 0.3 * away

@@ -94,6 +94,10 @@ def test_play_runs_and_space_pauses(small_scene: Path, view: Any, open_page: Any
     page.keyboard.press("Shift+ArrowRight")
     wait_until(page, lambda: clock.time != stood, "a step")
     assert 0 < clock.time - stood <= 1.5 / 60
+    page.get_by_role("combobox", name="Speed", exact=True).click()
+    page.get_by_role("option", name="1/4, once", exact=True).click()
+    wait_until(page, lambda: clock.speed == 0.25, "another speed")
+    assert not clock.loop
 
 
 def test_two_clients_see_the_same_moment(small_scene: Path, view: Any, open_page: Any, settle: Any) -> None:
