@@ -18,7 +18,7 @@ def viewer_rows(runs: Mapping[str, Any]) -> list[Row]:
     if (r := runs.get("desk")) is None:
         return []
     what = f"viewer, {r['splats'] / 1000:.0f}k splats, {r['bodies']} moving bodies"
-    rates = f"{r['updates_per_second']:.0f}; with 15 more futures as ghosts {r['updates_per_second_16_futures']:.0f}"
+    rates = f"{r['updates_per_second']:.0f}; with 15 more futures as ghosts {r['updates_per_second_ghosts']:.0f}"
     return [
         (f"{what}: updates sent in a second", rates, "at least 30", VIEWER),
         (

@@ -1,6 +1,6 @@
 """How fast the viewer is: state updates sent in a second, seconds to the first picture, size of an exported page.
 
-    .venv/bin/python tests/benchmarks/viewer.py [--splats 50000] [--bodies 8] [--json FILE]
+    .venv/bin/python tests/benchmarks/viewer.py [--splats 50000] [--bodies 8] [--fresh] [--json FILE]
 
 A synthetic desk of so many splats and bodies is written to a temporary folder, with a rollout of 5 s in which every
 body moves. Updates are counted where they arrive, by a client that speaks viser's protocol and decodes what it gets:
@@ -20,14 +20,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from _records import ROOT, write_json
+from _records import ROOT, outputs, recorded, write_json
 
 HERE = ROOT / "tests" / "scene3d" / "viewer"
 SECONDS = 5.0
@@ -51,6 +51,10 @@ class ViewerSpeed:
     bodies: int = 8
     futures: int = 16
     """Of the rollout whose other futures are drawn as ghosts."""
+    fresh: bool = False
+    """Measure again what is finished."""
+    quick: bool = False
+    """Few splats, to see that everything works."""
     json: Path | None = None
     """Where to write all figures."""
     serve: Annotated[Path | None, tyro.conf.arg(help="Serve a folder and play its newest rollout; used by itself.")] = (
@@ -64,12 +68,18 @@ def main() -> None:
     if arguments.serve is not None:
         _serve(arguments.serve)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), arguments)
+    if arguments.quick:
+        arguments = replace(arguments, splats=2_000, futures=4)
+
+    def desk() -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            return measure(Path(folder), arguments)
+
+    figures = recorded(outputs(arguments.quick) / "viewer-desk.json", arguments.fresh, desk)
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):<36} {value:,}")
     if arguments.json:
-        write_json(arguments.json, figures)
+        write_json(arguments.json, {"runs": {"desk": figures}})
 
 
 def measure(folder: Path, arguments: ViewerSpeed) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def measure(folder: Path, arguments: ViewerSpeed) -> dict[str, Any]:
     _write(many, arguments, arguments.futures)
     figures: dict[str, Any] = {"splats": splats, "bodies": arguments.bodies, "cores": len(os.sched_getaffinity(0))}
     figures["updates_per_second"] = _updates(one)
-    figures[f"updates_per_second_{arguments.futures}_futures"] = _updates(many)
+    figures["updates_per_second_ghosts"] = _updates(many)
     figures["first_picture_seconds"] = _first_picture(one)
     figures["export_bytes"] = _export(one, folder / "page.html")
     return figures
