@@ -5,7 +5,7 @@
 A synthetic desk of so many splats and bodies is written to a temporary folder, with a rollout of 5 s in which every
 body moves. Updates are counted where they arrive, by a client that speaks viser's protocol and decodes what it gets:
 moments per second in which a body's pose came, for one future and with the other futures as ghosts. The first picture
-is timed from the start of `scene3d view` to the moment when a headless Chromium, already running, has sorted and drawn
+is timed from the start of `scene3d view` (median of three) to the moment when a headless Chromium, already running, has sorted and drawn
 all splats. The client and the browser run on the same cores as the server.
 """
 
@@ -77,7 +77,7 @@ def main() -> None:
 
     figures = recorded(outputs(arguments.quick) / "viewer-desk.json", arguments.fresh, desk)
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):<36} {value:,}")
+        print(f"{name.replace('_', ' '):<36} {value:,}" if not isinstance(value, str) else f"{name:<36} {value}")
     if arguments.json:
         write_json(arguments.json, {"runs": {"desk": figures}})
 
@@ -90,7 +90,8 @@ def measure(folder: Path, arguments: ViewerSpeed) -> dict[str, Any]:
     figures: dict[str, Any] = {"splats": splats, "bodies": arguments.bodies, "cores": len(os.sched_getaffinity(0))}
     figures["updates_per_second"] = _updates(one)
     figures["updates_per_second_ghosts"] = _updates(many)
-    figures["first_picture_seconds"] = _first_picture(one)
+    # A software renderer draws a frame in a second or two, so one run says little.
+    figures["first_picture_seconds"] = sorted(_first_picture(one) for _ in range(3))[1]
     figures["export_bytes"] = _export(one, folder / "page.html")
     return figures
 
