@@ -5,8 +5,8 @@
 A synthetic desk of so many splats and bodies is written to a temporary folder, with a rollout of 5 s in which every
 body moves. Updates are counted where they arrive, by a client that speaks viser's protocol and decodes what it gets:
 moments per second in which a body's pose came, for one future and with the other futures as ghosts. The first picture
-is timed from the start of `scene3d view` (median of three) to the moment when a headless Chromium, already running, has sorted and drawn
-all splats. The client and the browser run on the same cores as the server.
+is timed from the start of `scene3d view` to the moment when a headless Chromium, already running, has sorted and drawn
+all splats; the median of three. The client and the browser run on the same cores as the server.
 """
 
 from __future__ import annotations
