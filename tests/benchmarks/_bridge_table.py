@@ -44,7 +44,7 @@ def engine_rows(runs: Mapping[str, Any]) -> list[Row]:
             continue
         for engine in run["engines"].values():
             if engine["status"] in ("proven", "beyond"):
-                what = f"{name}, {run['bodies']} bodies exported, in {engine['title']} {engine['version']}".rstrip()
+                what = f"{name}, {run['bodies']} bodies exported, in {engine['title']} ({engine['version']})"
                 rows.append((what, _figures(engine), LIMITS, run["command"]))
     cans = [runs[name] for name in ("can-in-mug", "can-in-mug-masks") if name in runs]
     if cans:
