@@ -45,7 +45,7 @@ EYE, TARGET, FOV = (-0.05, -0.66, 0.51), (0.085, 0.005, 0.035), 0.66
 NEXT, ARROW = "mug", {"Direction [°]": "335", "Force [N]": "3"}
 """What is selected, and the push that is aimed at it."""
 NUMBER = "xpath=following::input[contains(@class, 'NumberInput-input')][1]"
-FPS, STEP, END, HOLD = 15, 1 / 15, 1.6, 15
+FPS, STEP, END, HOLD = 10, 0.1, 1.2, 10
 """Of the animation: pictures a second, time between them [s], the last one's time [s], frames that it stays."""
 PATIENCE = 90.0
 """Seconds that a picture may take."""
