@@ -31,7 +31,7 @@ __all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
 RATE = 60.0
 """Moments a second, at most."""
 BRAND = (56, 142, 214)
-LOOK_FIRST = 3.0
+LOOK_FIRST = 8.0
 """Between the first browser and the preparation of physics [s]."""
 
 
