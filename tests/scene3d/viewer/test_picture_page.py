@@ -19,16 +19,26 @@ STEPS, SHARE = 40, 0.002
 """JPEG changes fewer pixels than this share by so many of 255 steps."""
 
 
+NO_PICTURE = np.zeros((0, 0, 3), dtype=np.uint8)
+FIRST_PICTURE = """async () => {
+    const shown = (image) => image.offsetParent != null && image.src.startsWith('blob:');
+    const image = [...document.querySelectorAll('img')].filter(shown)[0];
+    if (!image) return null;
+    const answer = await fetch(image.src).catch(() => null);
+    if (!answer) return null;
+    const data = await answer.blob();
+    const reader = new FileReader();
+    return await new Promise((done) => { reader.onload = () => done(reader.result); reader.readAsDataURL(data); });
+}"""
+"""Pictures of ours are blobs; others on the page, such as a logo while it loads, are not. Each new picture gets a new
+address, so that there may be none yet, or one that is just given up."""
+
+
 def _picture(page: Any) -> np.ndarray:
-    """The first picture of the open tab."""
-    source = page.evaluate(
-        "() => [...document.querySelectorAll('img')].filter((image) => image.offsetParent != null)[0].src"
-    )
-    data = page.evaluate(
-        "async (url) => { const b = await (await fetch(url)).blob(); const r = new FileReader();"
-        " return await new Promise((done) => { r.onload = () => done(r.result); r.readAsDataURL(b); }); }",
-        source,
-    )
+    """The first picture of the open tab, (H, W, 3); empty while the page has none."""
+    data = page.evaluate(FIRST_PICTURE)
+    if data is None:
+        return NO_PICTURE
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.split(",", 1)[1]))).convert("RGB"))
 
 
