@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dynamics._world import World
     from dynamics._world_arrays import WorldArrays
 
-__all__ = ["NEAR_EDGE_BINS", "TIE", "find_contacts", "near_pairs"]
+__all__ = ["NEAR_EDGE_BINS", "TIE", "boxes_near", "find_contacts", "near_pairs"]
 
 TIE = 0.00025
 """Gaps are compared in bins of this width [m], with one bin about 0."""
@@ -102,6 +102,34 @@ def near_pairs(
             arm = (centre - com[:, body]).norm(dim=-1) + bound
             speed = speed + twist[:, body, 3:].norm(dim=-1) * arm
         near.append(distance - bound < margin + speed * dt)
+    empty = torch.zeros(len(com), 0, dtype=torch.bool)
+    return torch.stack(near, dim=1) if near else empty
+
+
+def boxes_near(
+    arrays: WorldArrays, T_world_body: Tensor, com: Tensor, twist: Tensor, dt: float, margin: float
+) -> Tensor:
+    """Which pairs have boxes around them that may touch within the step, bool, shape (B, np).
+
+    What no face of the two boxes separates may; a plane may touch anything.
+    """
+    import torch
+
+    near: list[Tensor] = []
+    R = rotation_from_wxyz(T_world_body[..., 3:])
+    middle, half = (torch.as_tensor(part).to(com) for part in (arrays.middle, arrays.half))
+    centre = T_world_body[..., :3] + (R @ middle[..., None])[..., 0]
+    arm = (centre - com).norm(dim=-1) + torch.as_tensor(arrays.bound).to(com)
+    turning = twist[..., 3:].norm(dim=-1) * arm
+    for a, b in arrays.pairs.tolist():
+        if PLANE in (arrays.kind[a], arrays.kind[b]):
+            near.append(torch.ones(len(com), dtype=torch.bool))
+            continue
+        turned, apart = (R[:, a].transpose(-1, -2) @ R[:, b]).abs(), centre[:, b] - centre[:, a]
+        gap_a = (apart[:, None] @ R[:, a])[:, 0].abs() - half[a] - turned @ half[b]
+        gap_b = (apart[:, None] @ R[:, b])[:, 0].abs() - half[b] - turned.transpose(-1, -2) @ half[a]
+        speed = (twist[:, a, :3] - twist[:, b, :3]).norm(dim=-1) + turning[:, a] + turning[:, b]
+        near.append(torch.maximum(gap_a, gap_b).amax(dim=-1) < margin + speed * dt)
     empty = torch.zeros(len(com), 0, dtype=torch.bool)
     return torch.stack(near, dim=1) if near else empty
 

@@ -1,8 +1,8 @@
 """What bodies do in a step before contacts: forces act, kinematic bodies head for their targets, rested ones sleep.
 
 A body that has rested long enough sleeps: it stays where it is and resists like a static one, until something acts on
-it or something lively is near. Lively is what moved in the step before, and what was woken; bodies that are merely
-coming to rest wake nobody, or a heap would keep itself awake.
+it or something lively is near, so near that the boxes around both may touch. Lively is what moved in the step before,
+and what was woken; bodies that are merely coming to rest wake nobody, or a heap would keep itself awake.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dynamics._find_contacts import near_pairs
+from dynamics._find_contacts import boxes_near, near_pairs
 from dynamics._inertia import inertia_at
 from dynamics._integrate import turn_between
 from dynamics._world_arrays import DYNAMIC, KINEMATIC, world_arrays
@@ -80,6 +80,7 @@ def free_motion(
     asleep = dynamic & (state.still >= sleep_after) & ~pulled
     lively = (dynamic & (state.still == 0)) | (~dynamic & (twist != 0).any(-1))
     near = near_pairs(arrays, poses, inertia.com, free, world.dt, margin)
+    near = near & boxes_near(arrays, poses, inertia.com, free, world.dt, margin)
     asleep = asleep & ~_driven(arrays, action, asleep)
     woken = torch.zeros_like(asleep)
     joined = list(zip(arrays.joints.joint_parent.tolist(), arrays.joints.joint_child.tolist(), strict=True))

@@ -8,7 +8,7 @@ imported inside the functions that launch them.
 
 import warp as wp  # noqa: TID253
 
-from dynamics._find_contacts_kernels import is_near
+from dynamics._find_contacts_kernels import boxes_near, is_near
 from dynamics._joint_kernels import aim_joints
 from dynamics._memory_kernels import Constants, Inputs, Scratch, Shapes
 from dynamics._start_warp import start_warp
@@ -118,7 +118,7 @@ def wake(shapes: Shapes, s: Scratch, c: Constants, slot: wp.int32):
                 other = a
                 if s.lively[slot, a] == 1:
                     other = b
-                if s.asleep[slot, other] == 1:
+                if s.asleep[slot, other] == 1 and boxes_near(shapes, s, slot, a, b, c.margin, c.dt) == 1:
                     s.asleep[slot, other] = 0
                     s.still[slot, other] = 0
                     s.lively[slot, other] = 1

@@ -69,6 +69,8 @@ class Motion:
     """Largest change of any body's speed by forces since the start, gravity among them [m/s], (B, T)."""
     driven: Tensor
     """Whether a kinematic body moves between the time before and this one, bool, (B, T)."""
+    asleep: Tensor
+    """Bodies that rest and do not move at all, wherever they are, bool, (B, T, nb)."""
 
     @property
     def com(self) -> Tensor:
@@ -117,6 +119,7 @@ def motion_of(world: World, rollout: Rollout, latents: Latents) -> Motion:
         forced,
         push + g * time,
         torch.cat([first.bool(), moves], dim=1),
+        (rollout.still > 0) & (twist == 0).all(-1) & dynamic,
     )
 
 
@@ -221,8 +224,8 @@ def motion_missed(motion: Motion, slack: float, recovery_speed: float) -> Tensor
 def momentum_change(motion: Motion) -> Tensor:
     """Change of momentum and angular momentum in flight beyond that by gravity, over their size, (B, T).
 
-    Judged between times at which nothing dynamic is near anything fixed, driven or forced, so that whatever bodies do
-    to each other, the sum stays.
+    Judged between times at which nothing dynamic is near anything fixed, asleep, driven or forced, so that whatever
+    bodies do to each other, the sum stays.
     """
     import torch
 
@@ -247,6 +250,7 @@ def momentum_change(motion: Motion) -> Tensor:
     )
     pairs = torch.as_tensor(arrays.pairs).long()
     held = (flat & fixed[pairs].any(-1)).any(-1).unflatten(0, shape) if len(pairs) else torch.zeros(shape).bool()
+    held = held | motion.asleep.any(-1)
     flying = ~held[:, 1:] & ~held[:, :-1] & ~motion.forced[:, 1:]
     unit = (motion.g * motion.size).sqrt()
     size = (motion.mass * unit).sum(1)[:, None] + (mass[..., 0] * motion.twist[..., :3].norm(dim=-1)).sum(2)

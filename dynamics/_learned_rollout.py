@@ -9,7 +9,7 @@ memory from step to step. With a network that says nothing, or whose gate is clo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ContactModel", "rollout_learned"]
 
+TOLD = 60
+"""Steps between two words about how far it is."""
+
 
 def rollout_learned(
     world: World,
@@ -58,6 +61,7 @@ def rollout_learned(
     every: int = 1,
     settings: StepSettings | None = None,
     threads: int | None = None,
+    tell: Callable[[float], None] | None = None,
 ) -> Rollout:
     """What happens in B worlds over some steps, with the contact network; single precision, without gradients.
 
@@ -73,6 +77,8 @@ def rollout_learned(
         every: States that are kept: the first, then each of this many steps.
         settings: How steps are computed.
         threads: On a CPU, for what Warp does; None takes as many as torch does. The result does not depend on it.
+        tell: Called now and then with the share of the steps that is done; what it raises ends the work. Nothing is
+            told without a network: one kernel does all steps then.
 
     The result's `in_support` is the share of pressing contacts, weighed by the gate, in which the network spoke; 1
     where nothing pressed.
@@ -97,7 +103,7 @@ def rollout_learned(
     speaks = None if member is None else _members(member, len(state), network.members, device)
     given = _inputs(world, action, latents, device)
     with torch.no_grad(), _stream(device):
-        inside = _Steps(world, settings, given, out, network, speaks, steps, every, threads).run(steps)
+        inside = _Steps(world, settings, given, out, network, speaks, steps, every, threads).run(steps, tell)
     return replace(assembled(world, state, out, every, action, latents), in_support=inside)
 
 
@@ -201,7 +207,7 @@ class _Steps:
         for name, part in self.flat.items():
             setattr(self.exchange, name, wp.from_torch(part, requires_grad=False))
 
-    def run(self, steps: int) -> Tensor:
+    def run(self, steps: int, tell: Callable[[float], None] | None = None) -> Tensor:
         """All steps; the share of contacts within the support, (B,)."""
         import torch
         import warp as wp
@@ -213,6 +219,8 @@ class _Steps:
             self.pool = pool
             self._launch(self.kernels.begin, scratch, None, self.outputs)
             for t in range(steps):
+                if tell is not None and t and t % TOLD == 0:
+                    tell(t / steps)
                 self._launch(self.kernels.look, shapes, scratch, None, inputs, exchange, t)
                 rows = self._speak()
                 self._launch(self.kernels.correct, shapes, scratch, None, inputs, exchange)

@@ -7,6 +7,7 @@ is left out.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,9 +54,19 @@ def load_tensors(kind: type[T], path: Path | str) -> T:
             raise FileFormatError(f"{path} unpacks to {size >> 30} GiB; a {name} has at most {LARGEST >> 30}.")
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive.items())
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return _built(kind, arrays, "", str(path))
+    # A header may ask for more memory than there is, and arrays may hold letters.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise FileFormatError(f"{path} is no saved {name} ({error}); give an npz that was saved as one.") from error
-    return _built(kind, arrays, "", str(path))
 
 
 def _flat(group: Any, prefix: str = "") -> dict[str, Any]:

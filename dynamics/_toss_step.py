@@ -42,7 +42,7 @@ def toss_step(
     """
     R = rotation_from_wxyz(pose[:, 3:])
     falling = _falling(step, constants, twist, way)
-    touching = _near(*_lowest(body, constants, pose, R), falling, pose, step.dt).any(1).nonzero()[:, 0]
+    touching = _near(*_lowest(body, constants, pose, R), falling, step.dt).any(1).nonzero()[:, 0]
     if len(touching) == len(pose):
         return _touched(step, constants, body, pose, twist, way)
     flown, after = _flown(body, constants, pose, R, twist, falling, step.dt)
@@ -188,7 +188,7 @@ def _lowest(body: TossBody, constants: TossConstants, pose: Tensor, R: Tensor) -
     return arms, arms[..., 2] + pose[:, 2:3]
 
 
-def _near(arms: Tensor, gap: Tensor, falling: Tensor, pose: Tensor, dt: float) -> Tensor:
+def _near(arms: Tensor, gap: Tensor, falling: Tensor, dt: float) -> Tensor:
     """Which spheres touch the table before the step ends, (B, P)."""
     velocity = falling[:, None, 2] + falling[:, None, 3] * arms[..., 1] - falling[:, None, 4] * arms[..., 0]
     return (gap + velocity * dt < 0) | (gap < MARGIN)
@@ -201,7 +201,7 @@ def _contacts(
     import torch
 
     arms, gap = _lowest(body, constants, pose, R)
-    near = _near(arms, gap, falling, pose, dt)
+    near = _near(arms, gap, falling, dt)
     lowest = pose[:, None, :3] + arms
     count = near.sum(1).clamp_max(MOST)
     most = int(count.max()) if len(count) else 0

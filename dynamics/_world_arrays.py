@@ -125,7 +125,7 @@ def directions(arrays: WorldArrays, most: int) -> list[tuple[int, int, int]]:
 def _made(world: World) -> WorldArrays:
     bodies = world.bodies
     kinds = [_kind(body) for body in bodies]
-    boxes = [_box(body, kind) for body, kind in zip(bodies, kinds, strict=True)]
+    boxes = [_box(body) for body in bodies]
     half = np.array([box[1] for box in boxes]).reshape(-1, 3)
     clouds = [np.zeros((1, 3)) if kind == SPHERE else _points(body) for body, kind in zip(bodies, kinds, strict=True)]
     hulls = [points if kind == SPHERE else _on_hull(points) for points, kind in zip(clouds, kinds, strict=True)]
@@ -166,7 +166,7 @@ def _kind(body: Body) -> int:
     return {"plane": PLANE, "box": BOX, "sphere": SPHERE}[body.primitive.kind]
 
 
-def _box(body: Body, kind: int) -> tuple[Floats, Floats]:
+def _box(body: Body) -> tuple[Floats, Floats]:
     """Middle and half lengths of the box around a body."""
     if body.primitive is not None:
         return np.zeros(3), np.array(body.primitive.size)

@@ -1,8 +1,9 @@
 """Futures against a recording of the same deed: how far apart they are over time, and whether the futures said so.
 
 The error is that of the first future, which has what is most likely. The band is a ball around the mean of the futures
-that holds nine tenths of them, for positions and for rotations, and nothing is surer than the recording itself: its
-noise widens the band. Coverage, the share of frames in which the recording lies in the band, is to be about 90 %.
+in which one more future lies with a probability of 90 %, for positions and for rotations, and nothing is surer than the
+recording itself: its noise widens the band. Coverage, the share of frames in which the recording lies in the band, is
+to be about 90 % on average over recordings; frames of one recording are in it or out of it together.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
     from scene3d._recorded_motion import RecordedMotion
     from scene3d._scene import Scene
 
-__all__ = ["BodyComparison", "compare", "write_comparison"]
+__all__ = ["FEWEST", "PLOT", "BodyComparison", "compare", "write_comparison"]
 
 LEVEL = 0.9
+FIGURES, PLOT = "compare.json", "compare.png"
 POSITION_NOISE, ROTATION_NOISE = 5e-4, 2e-3
 """Of a recording, each axis [m], [rad]: those of the recorded tosses."""
 NOISE_BALL = 2.5
 """Radius of the ball that holds nine tenths of such noise along three axes."""
-FEWEST = 4
-"""Trusted futures below which a band says nothing."""
+FEWEST = 9
+"""Trusted futures of which the farthest bounds 90 %: one more lies beyond the farthest of n in one case of n + 1."""
 Array = NDArray[np.float64]
 
 
@@ -49,7 +51,7 @@ class BodyComparison:
     rotation: Array
     """Angle between them [rad], shape (T,)."""
     away: Array | None
-    """Distance of the recording from the mean of the futures [m], (T,); None for fewer than 4 futures."""
+    """Distance of the recording from the mean of the futures [m], (T,); None for fewer than 9 futures."""
     turned: Array | None
     """The same angle [rad], (T,)."""
     reach: Array | None
@@ -131,12 +133,12 @@ def write_comparison(comparisons: Sequence[BodyComparison], folder: Path, log: P
 
     rows = [comparison.row() for comparison in comparisons]
     document = {"log": str(log), "futures": futures, "level": LEVEL, "bodies": rows}
-    write_atomic(folder / "compare.json", [(json.dumps(document, allow_nan=False) + "\n").encode()])
+    write_atomic(folder / FIGURES, [(json.dumps(document, allow_nan=False) + "\n").encode()])
     picture = io.BytesIO()
     comparison_plot(comparisons).save(picture, "PNG")
-    write_atomic(folder / "compare.png", [picture.getvalue()])
+    write_atomic(folder / PLOT, [picture.getvalue()])
     short = [{key: value for key, value in row.items() if key != "curves"} for row in rows]
-    return {**document, "bodies": short, "file": str(folder / "compare.json"), "plot": str(folder / "compare.png")}
+    return {**document, "bodies": short, "file": str(folder / FIGURES), "plot": str(folder / PLOT)}
 
 
 def _body(motion: RecordedMotion, paths: Array, within: NDArray[np.bool_]) -> BodyComparison:
@@ -154,8 +156,10 @@ def _bands(paths: Array, seen: Array) -> tuple[Array, Array, Array, Array]:
     from dynamics._toss_models import central_futures
 
     centre = central_futures(torch.from_numpy(paths)[None])[0].numpy()
-    spread = np.linalg.norm(paths[..., :3] - centre[:, :3], axis=-1)
-    turned = angles_between(paths[..., 3:], centre[:, 3:])
+    # A mean is nearer to those it is of than to one more: from the mean of the others each is this much farther.
+    farther = len(paths) / (len(paths) - 1)
+    spread = farther * np.linalg.norm(paths[..., :3] - centre[:, :3], axis=-1)
+    turned = np.minimum(farther * angles_between(paths[..., 3:], centre[:, 3:]), np.pi)
     # The next draw lies below the rank (n + 1) p with probability p, however few draws there are.
     reach, reach_turned = (np.quantile(part, LEVEL, axis=0, method="weibull") for part in (spread, turned))
     return (

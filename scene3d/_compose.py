@@ -43,7 +43,7 @@ class Addition:
 
 
 def add_objects(scene: Scene, addition: Addition, *, assume_scale: bool = False) -> tuple[Scene, tuple[str, ...]]:
-    """A scene with one or all objects of another one.
+    """A scene with one or all objects of another one, each placed by itself: joints between them are not taken along.
 
     Args:
         scene: What is added to.

@@ -18,7 +18,19 @@ from scene3d._errors import UsageError
 if TYPE_CHECKING:
     from dynamics import Action
 
-__all__ = ["HIGHEST", "LONGEST", "PUSH_SECONDS", "Deeds", "Drop", "Move", "Push", "parse_drop", "parse_push"]
+__all__ = [
+    "FARTHEST",
+    "HIGHEST",
+    "LONGEST",
+    "PUSH_SECONDS",
+    "STRONGEST",
+    "Deeds",
+    "Drop",
+    "Move",
+    "Push",
+    "parse_drop",
+    "parse_push",
+]
 
 PUSH_SECONDS = 0.1
 LONGEST = 120.0

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene3d._errors import UsageError
+from scene3d._scene_joints import hanging
+from scene3d._scene_world import held_by
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +57,11 @@ def check_deeds(scene: Scene, deeds: Deeds, seconds: float) -> None:
     again = next((name for name in dropped if dropped.count(name) > 1), None)
     if again is not None:
         raise UsageError(f"{again!r} is dropped twice. Leave out one.")
+    fast = next((drop.name for drop in deeds.drops if held_by(scene, drop.name)), None)
+    if fast is not None:
+        raise UsageError(
+            f"{fast!r} is held in its place by the joint {held_by(scene, fast)!r}, so it cannot be dropped. Push it."
+        )
     late = next((push for push in deeds.pushes if push.start >= seconds), None)
     if late is not None:
         raise UsageError(
@@ -64,15 +71,17 @@ def check_deeds(scene: Scene, deeds: Deeds, seconds: float) -> None:
 
 
 def first_state(scene: Scene, world: World, state: State, deeds: Deeds) -> State:
-    """The state with what is dropped in the air, and what is moved at the beginning of its path; one world."""
+    """The state with what is dropped in the air, with all that hangs on it, and what is moved at the beginning of its
+    path; one world.
+    """
     import torch
 
     poses, still = state.T_world_body.clone(), state.still.clone()
     up = -torch.tensor(world.gravity, dtype=poses.dtype)
     for drop in deeds.drops:
-        index = scene.index(drop.name)
-        poses[:, index, :3] += drop.height * up / up.norm()
-        still[:, index] = 0
+        for index in hanging(scene.joints, scene.index(drop.name)).objects:
+            poses[:, index, :3] += drop.height * up / up.norm()
+            still[:, index] = 0
     for move in deeds.moves:
         index = scene.index(move.name)
         if move.times[0] == 0:
@@ -117,7 +126,12 @@ def action_of(scene: Scene, world: World, begun: State, deeds: Deeds, steps: int
         target[:, :, index] = torch.tensor(path).to(target)
     if target is not None:
         _check_speed(scene, world, begun, target, driven_objects(deeds))
-    return None if wrench is None and target is None else Action(wrench=wrench, kinematic_target=target)
+    # Drives aim at position 0 unless something else is said, as in every engine; without a target they would be off.
+    driven = any(joint.stiffness or joint.drive_damping for joint in world.joints)
+    goal = torch.zeros(1, steps, len(world.joints)) if driven else None
+    if wrench is None and target is None and goal is None:
+        return None
+    return Action(wrench=wrench, kinematic_target=target, joint_target=goal)
 
 
 def repeated(action: Action | None, worlds: int) -> Action | None:

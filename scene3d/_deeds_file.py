@@ -14,6 +14,7 @@ the targets. What lies beyond the end of a rollout is left out.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scene3d._deeds import PUSH_SECONDS, Deeds, Drop, Move, Push
+from scene3d._deeds import FARTHEST, PUSH_SECONDS, STRONGEST, Deeds, Drop, Move, Push
 from scene3d._errors import FileFormatError, Scene3dError, UsageError
+from scene3d._scene_world import body_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +37,10 @@ LARGEST_TEXT, LARGEST_ARRAYS = 16 << 20, 1 << 28
 """Bytes."""
 MOST = 10_000
 WIDTHS = {"wrench": 6, "kinematic_target": 7}
+MOST_OF = {"wrench": STRONGEST, "kinematic_target": FARTHEST}
+"""Newtons and newton metres, metres."""
 UNUSED = ("joint_target", "joint_velocity_target", "force_limit")
-"""Parts of an action that need joints, which scenes have none of."""
+"""Parts of an action that drive joints; those of a scene aim at position 0."""
 
 
 class _Push(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,24 +97,24 @@ def _from_text(path: Path, scene: Scene) -> Deeds:
     entries = _entries(path)
     if not isinstance(entries, list) or len(entries) > MOST:
         raise FileFormatError(f"{path} must hold a list of at most {MOST} deeds, e.g. - {{drop: mug, height: 0.1}}.")
-    deeds = Deeds()
+    pushes, drops, moves = list[Push](), list[Drop](), list[Move]()
     for number, entry in enumerate(entries, 1):
         deed = _deed(entry, f"{path}, deed {number}")
         scene.index(deed.name)
         if isinstance(deed, Push):
-            deeds += Deeds(pushes=(deed,))
+            pushes.append(deed)
         elif isinstance(deed, Drop):
-            deeds += Deeds(drops=(deed,))
+            drops.append(deed)
         else:
-            deeds += Deeds(moves=(deed,))
-    return deeds
+            moves.append(deed)
+    return Deeds(pushes, drops, moves)
 
 
 def _entries(path: Path) -> Any:
     from scene3d.files._scene_file import decode_yaml
 
     if path.suffix.lower() != ".json":
-        return decode_yaml(path)
+        return decode_yaml(path, "A list of deeds looks like - {drop: mug, height: 0.1}.")
     try:
         if path.stat().st_size > LARGEST_TEXT:
             raise FileFormatError(f"{path} is larger than {LARGEST_TEXT >> 20} MiB, which no list of deeds is.")
@@ -126,7 +130,8 @@ def _deed(entry: Any, where: str) -> Push | Drop | Move:
     try:
         return msgspec.convert(entry, KINDS[kinds[0]]).deed()
     except (msgspec.ValidationError, Scene3dError) as error:
-        raise FileFormatError(f"{where} is no {kinds[0]}: {error}") from error
+        fields = ", ".join(KINDS[kinds[0]].__struct_fields__)
+        raise FileFormatError(f"{where} is no {kinds[0]} ({fields}): {error}") from error
 
 
 def _from_npz(path: Path, scene: Scene) -> Deeds:
@@ -137,7 +142,9 @@ def _from_npz(path: Path, scene: Scene) -> Deeds:
     arrays = _arrays(path)
     useless = [name for name in arrays if name in UNUSED]
     if useless:
-        raise FileFormatError(f"{path} holds {', '.join(useless)}, which drive joints, and scenes have none.")
+        raise FileFormatError(
+            f"{path} holds {', '.join(useless)}, which drive joints; a file of deeds says what is done to objects."
+        )
     unknown = [name for name in arrays if name not in (*WIDTHS, "driven")]
     if unknown or not set(WIDTHS) & set(arrays):
         has = ", ".join(unknown or arrays) or "nothing"
@@ -150,7 +157,23 @@ def _from_npz(path: Path, scene: Scene) -> Deeds:
     parts: dict[str, Tensor] = {
         name: torch.from_numpy(_part(path, name, array, scene)) for name, array in arrays.items()
     }
+    if "wrench" in parts:
+        _check_forces(path, parts["wrench"], scene, driven)
+    for name in driven:
+        norm = parts["kinematic_target"][0, :, scene.index(name), 3:].norm(dim=-1)
+        if bool(((norm - 1).abs() > 1e-2).any()):
+            raise FileFormatError(f"{path}: the path of {name!r} has a quaternion whose length is not 1; it is wxyz.")
     return Deeds(action=Action(**parts), driven=driven)
+
+
+def _check_forces(path: Path, wrench: Tensor, scene: Scene, driven: Sequence[str]) -> None:
+    """Refuse forces on what does not heed them."""
+    heeding = {thing.name for thing in scene.objects if thing.kind == "rigid" and thing.body.motion != "static"}
+    for index in (wrench != 0).any(dim=3).any(dim=1)[0].nonzero()[:, 0].tolist():
+        name = body_names(scene)[index]
+        if name not in heeding or name in driven:
+            why = "follows a path" if name in driven else "does not move here"
+            raise UsageError(f"{path}: wrench pushes {name!r}, which {why}. Leave zeros there.")
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -166,8 +189,6 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _part(path: Path, name: str, array: NDArray[Any], scene: Scene) -> NDArray[np.float32]:
     """One world's, for all bodies (1, T, nb, k): what an array says of objects, zeros or identities for the rest."""
-    from scene3d._scene_world import body_names
-
     objects, bodies, width = len(scene.objects), len(body_names(scene)), WIDTHS[name]
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
@@ -179,7 +200,9 @@ def _part(path: Path, name: str, array: NDArray[Any], scene: Scene) -> NDArray[n
         )
     if not np.isfinite(array).all():
         step, body = (int(i) for i in np.argwhere(~np.isfinite(array))[0][:2])
-        raise FileFormatError(f"{path}: {name} of body {body} is not a number in step {step}.")
+        raise FileFormatError(f"{path}: {name} of {body_names(scene)[body]!r} is not a number in step {step}.")
+    if np.abs(array).max(initial=0) > MOST_OF[name]:
+        raise FileFormatError(f"{path}: {name} holds {np.abs(array).max():.3g}; it takes up to {MOST_OF[name]:g}.")
     whole = np.zeros((1, len(array), bodies, width), dtype=np.float32)
     if name == "kinematic_target":
         whole[..., 3] = 1.0

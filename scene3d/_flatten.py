@@ -23,7 +23,8 @@ def flatten(scene: Scene) -> Scene:
     """The same scene with all splats in the world's frame, as background, and without objects.
 
     Splats that were made up to fill the holes under objects are left out: with the objects back in the background
-    they would only be hidden by them. Supports, which are of the world, stay.
+    they would only be hidden by them. Supports, which are of the world, stay; joints join objects
+    and go.
     """
     import torch
 
@@ -35,7 +36,7 @@ def flatten(scene: Scene) -> Scene:
         splats = splats[kept]
     poses = [(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), *(thing.T_world_body for thing in scene.objects)]
     splats = in_world(splats, torch.tensor(poses, dtype=torch.float64)) if scene.objects else splats
-    return replace(scene, splats=splats, objects=(), filled=0)
+    return replace(scene, splats=splats, objects=(), joints=(), filled=0)
 
 
 def in_world(splats: Gaussians, T_world_body: Tensor) -> Gaussians:

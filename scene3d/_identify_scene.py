@@ -117,7 +117,7 @@ def logged_world(scene: Scene, log: MotionLog) -> tuple[World, tuple[Recording, 
     """The scene's rigid objects on their support, and the log as recordings of them.
 
     Raises:
-        UsageError: The scene has no metric scale, no support, or a logged object is deformable.
+        UsageError: The scene has no metric scale, no support, or a logged object is deformable or tied by a joint.
     """
     from dynamics import World
     from dynamics._primitive import body_from_plane
@@ -211,6 +211,12 @@ def _check_scene(scene: Scene, log: MotionLog) -> None:
     soft = next((name for name in log.names if scene.objects[scene.index(name)].kind == "deformable"), None)
     if soft is not None:
         raise UsageError(f"{soft!r} is deformable; only rigid objects are identified. Leave it out of the log.")
+    tied = {side for joint in scene.joints for side in (joint.parent, joint.child)}
+    hung = next((name for name in log.names if name not in log.driven and scene.index(name) in tied), None)
+    if hung is not None:
+        raise UsageError(
+            f"A joint ties {hung!r}; only objects that move freely are identified. Leave it out of the log."
+        )
     if not set(log.names) - set(log.driven):
         raise UsageError("Everything in the log was driven; identification needs an object that moved freely.")
 

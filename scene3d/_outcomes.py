@@ -1,7 +1,7 @@
 """What became of each object in a rollout: how far it went, whether it tipped over or fell off, when it came to rest.
 
 A rollout is a batch of futures. Each future puts each object into one class; over the batch that gives shares, and of
-distances and times the median with the interval that holds 90 % of futures.
+distances and times the median, with an interval that the next future lies in with a probability of 90 %.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Spread:
 
     median: float
     low: float
-    """90 % of the futures lie between this..."""
+    """One more future lies between this..."""
     high: float
-    """...and this."""
+    """...and this with a probability of 90 %; of fewer than 19 futures these are the least and the most."""
 
     @staticmethod
     def of(values: NDArray[np.float64]) -> Spread:
@@ -51,7 +51,8 @@ class Spread:
         finite = values[np.isfinite(values)]
         if not len(finite):
             return Spread(float("nan"), float("nan"), float("nan"))
-        low, median, high = np.quantile(finite, [(1 - SHARE) / 2, 0.5, (1 + SHARE) / 2])
+        # The next draw lies below the rank (n + 1) p with probability p, however few draws there are.
+        low, median, high = np.quantile(finite, [(1 - SHARE) / 2, 0.5, (1 + SHARE) / 2], method="weibull")
         return Spread(float(median), float(low), float(high))
 
 

@@ -13,23 +13,25 @@ __all__ = ["angles_between", "poses_at"]
 Array = NDArray[np.float64]
 
 
-def poses_at(times: Array, poses: Array, wanted: Array) -> Array:
+def poses_at(times: Array, poses: NDArray[np.floating], wanted: Array) -> Array:
     """Poses at other times: positions linearly, rotations along the shorter arc at a constant rate.
 
     Args:
         times: Rising [s], shape (T,).
-        poses: Unit quaternions, shape (..., T, 7).
-        wanted: Times between the first and the last [s], shape (W,).
+        poses: xyz [m] + unit quaternions wxyz of either sign, shape (..., T, 7); of a long path only what is wanted is
+            looked at.
+        wanted: Times [s], in any order, shape (W,); before the first and after the last the poses there hold.
 
     Returns:
-        Shape (..., W, 7).
+        Shape (..., W, 7), float64. A pose that holds what is no number spoils only what lies next to it in time.
     """
-    poses = np.asarray(poses, dtype=np.float64)
     if len(times) == 1:
-        return np.repeat(poses, len(wanted), axis=-2)
+        return np.repeat(np.asarray(poses, dtype=np.float64), len(wanted), axis=-2)
     after = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
     share = np.clip((wanted - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)[:, None]
-    a, b = poses[..., after - 1, :], poses[..., after, :]
+    a, b = (np.asarray(poses[..., side, :], dtype=np.float64) for side in (after - 1, after))
+    # Of a neighbour that has no part in it not even NaN comes through.
+    a, b = np.where(share == 1, b, a), np.where(share == 0, a, b)
     place = (1 - share) * a[..., :3] + share * b[..., :3]
     p, q = a[..., 3:], b[..., 3:]
     cosine = (p * q).sum(-1, keepdims=True)

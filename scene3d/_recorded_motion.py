@@ -1,7 +1,8 @@
 """Recordings of how objects moved -> poses over time by object, to compare futures with.
 
 Three kinds of file: an npz log as `scene3d identify` takes it (``time``, ``names``, ``poses``), a table (.csv) with a
-row for each pose, and the states.npz of a rollout, of which the first future counts.
+row for each pose, and the states.npz of a rollout, of which the first future counts. A recording in other units, in
+another frame or with another order of quaternions is caught where it begins: the rollout begins there too.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene3d._errors import FileFormatError, UsageError
+from scene3d._pose_paths import angles_between
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dynamics import Rollout
     from scene3d._scene import Scene
 
-__all__ = ["RecordedMotion", "load_motion"]
+__all__ = ["RecordedMotion", "check_beginning", "load_motion"]
 
 COLUMNS = ("time", "name", "x", "y", "z", "qw", "qx", "qy", "qz")
 """Of a table, in any order: seconds, the object, metres, a unit quaternion."""
 LARGEST = 1 << 26
 """Bytes of a table."""
+SAME_MOMENT = 0.05
+"""What a recording first sees later than this does not tell where the object began [s]."""
+APART, APART_TURNED = 0.02, 15.0
+"""Recordings that begin farther from the rollout are told [m, deg]."""
 Array = NDArray[np.float64]
 
 
@@ -70,6 +79,41 @@ def load_motion(path: Path | str, scene: Scene, seconds: float = float("inf")) -
     return found
 
 
+def check_beginning(scene: Scene, T_world_body: Array, motions: Sequence[RecordedMotion]) -> str:
+    """A sentence about what is recorded away from where the rollout begins; empty when all fits.
+
+    Args:
+        scene: Whose objects they are.
+        T_world_body: Poses of the scene's bodies at the beginning of the rollout, (nb, 7).
+        motions: From `load_motion`.
+
+    Raises:
+        UsageError: An object is recorded farther away than it is large.
+    """
+    told: list[str] = []
+    for motion in motions:
+        index = scene.index(motion.name)
+        away = float(np.linalg.norm(motion.poses[0, :3] - T_world_body[index, :3]))
+        turned = float(np.degrees(angles_between(motion.poses[0, 3:], T_world_body[index, 3:])))
+        if motion.times[0] > SAME_MOMENT:
+            continue
+        size = float(np.linalg.norm(np.subtract(*scene.objects[index].body.mesh.bounds)))
+        if away > size:
+            raise UsageError(
+                f"The recording of {motion.name!r} begins {away:.3g} m from where the rollout does, and the object is "
+                f"{size:.2g} m large. It must be in metres and in the scene's world, or --state must begin where it "
+                "does."
+            )
+        if away > APART or turned > APART_TURNED:
+            told.append(f"{motion.name} {100 * away:.2g} cm and {turned:.0f} deg")
+    if not told:
+        return ""
+    return (
+        f"The recording begins elsewhere than the rollout: {', '.join(told)} away. Is it in the frames of the scene's "
+        "objects, with quaternions as wxyz? `--state` with an npz log begins where it does."
+    )
+
+
 def _from_csv(path: Path) -> tuple[RecordedMotion, ...]:
     rows: dict[str, list[list[float]]] = {}
     try:
@@ -78,6 +122,8 @@ def _from_csv(path: Path) -> tuple[RecordedMotion, ...]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restkey="too many", strict=True, skipinitialspace=True)
             header = tuple(reader.fieldnames or ())
+            if not header:
+                raise FileFormatError(f"{path} is empty; it takes {','.join(COLUMNS)}.")
             if sorted(header) != sorted(COLUMNS):
                 raise FileFormatError(f"{path} has the columns {','.join(header)}; it takes {','.join(COLUMNS)}.")
             for row in reader:
@@ -101,11 +147,10 @@ def _numbers(path: Path, line: int, row: dict[str, str]) -> list[float]:
 
 
 def _from_npz(path: Path, scene: Scene) -> tuple[RecordedMotion, ...]:
-    from dynamics import Rollout
     from scene3d._identify_scene import load_log
 
     if _is_rollout(path):
-        rollout = Rollout.load(path)
+        rollout = _rollout(path, scene)
         return _of_rollout(path, rollout.T_world_body.double().numpy(), rollout.dt, scene)
     log = load_log(path, scene)
     times = log.dt * np.arange(len(log.poses[0]), dtype=np.float64)
@@ -120,6 +165,18 @@ def _is_rollout(path: Path) -> bool:
             return {"T_world_body.npy", "overlap.npy"} <= set(archive.namelist())
     except (OSError, zipfile.BadZipFile) as error:
         raise FileFormatError(f"{path} is neither an npz archive nor a .csv ({error}).") from error
+
+
+def _rollout(path: Path, scene: Scene) -> Rollout:
+    """A saved rollout; where its record lies beside it, names and shapes of its bodies are compared too."""
+    from dynamics import Rollout
+    from scene3d._rollout_folder import ROLLOUTS, STATES, list_rollouts, load_rollout
+
+    where = path.resolve().parent
+    folder = where.parent.parent
+    if (path.name, where.parent.name) == (STATES, ROLLOUTS) and where.name in list_rollouts(folder):
+        return load_rollout(scene, folder, where.name).rollout
+    return Rollout.load(path)
 
 
 def _of_rollout(path: Path, poses: Array, dt: float, scene: Scene) -> tuple[RecordedMotion, ...]:

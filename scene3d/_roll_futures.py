@@ -43,19 +43,19 @@ def roll_futures(
         latents: Of B worlds.
         model: Contact network; None leaves it to physics.
         every: States that are kept.
-        tell: Called with the share that is done and with words, before, between and after groups. What it raises ends
-            the work.
+        tell: Called with the share that is done and with words, now and then. What it raises ends the work.
     """
     futures = len(begun)
     size = futures if tell is None else GROUP
     parts: list[Rollout] = []
     members = 0 if model is None or model.network is None else model.network.members
     for first in range(0, futures, size):
-        if tell is not None:
-            tell(first / futures, f"{first} of {futures} futures")
         some = slice(first, min(first + size, futures))
+        told = None if tell is None else _within(some, futures, tell)
+        if told is not None:
+            told(0.0)
         group = (begun[some], steps, _cut(action, some), _cut(latents, some))
-        parts.append(_rolled(world, group, model if members else None, _members(some, members), every))
+        parts.append(_rolled(world, group, model if members else None, _members(some, members), every, told))
     if tell is not None:
         tell(1.0, f"{futures} of {futures} futures")
     rollout = parts[0] if len(parts) == 1 else replace(_joined(parts), action=action, latents=latents)
@@ -65,14 +65,27 @@ def roll_futures(
     return rollout, words + (", then one member for each future" if futures > 1 and members > 1 else "")
 
 
-def _rolled(world: World, group: Any, model: ContactModel | None, member: list[int], every: int) -> Rollout:
+def _within(some: slice, futures: int, tell: Callable[[float, str], None]) -> Callable[[float], None]:
+    """Tells the share of all work, given that of a group."""
+    words = f"{some.start} of {futures} futures" if futures > GROUP else f"{futures} futures"
+    return lambda share: tell((some.start + share * (some.stop - some.start)) / futures, words)
+
+
+def _rolled(
+    world: World,
+    group: Any,
+    model: ContactModel | None,
+    member: list[int],
+    every: int,
+    tell: Callable[[float], None] | None,
+) -> Rollout:
     from dynamics import rollout, rollout_learned
 
     begun, steps, action, latents = group
     if model is None:
         return rollout(world, begun, steps, action, latents, every=every)
     with _one_thread(len(begun)):
-        return rollout_learned(world, begun, steps, action, latents, model=model, member=member, every=every)
+        return rollout_learned(world, begun, steps, action, latents, model=model, member=member, every=every, tell=tell)
 
 
 @contextmanager

@@ -5,7 +5,8 @@
 
 A folder is filled under a hidden name and renamed when it is whole, so that nobody sees half of one and two writers
 never take the same number. Rollouts are of one scene: poses of another's bodies would draw nonsense, so names and
-shapes are compared when one is read. Other masses than then are told, not refused: what it shows stays what it was.
+shapes are compared when one is read. Other names for the same shapes are a rename, and read as such. Other masses than
+then are told, not refused: what it shows stays what it was.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from scene3d._scene import Scene
     from scene3d._simulate import Simulation
 
-__all__ = ["SavedRollout", "fingerprint", "list_rollouts", "load_rollout", "save_simulation", "state_at"]
+__all__ = [
+    "SavedRollout",
+    "list_rollouts",
+    "load_rollout",
+    "rollout_folder",
+    "save_simulation",
+    "state_at",
+]
 
 ROLLOUTS, STATES, RECORD, OLD_RECORD = "rollouts", "states.npz", "rollout.yaml", "rollout.json"
 LARGEST_RECORD = 16 << 20
@@ -52,6 +60,23 @@ class _Shape(msgspec.Struct, forbid_unknown_fields=True):
     mass: float
 
 
+class _Spread(msgspec.Struct):
+    median: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class _Row(msgspec.Struct):
+    """As `Outcome.row` makes them."""
+
+    name: str
+    outcome: str
+    shares: dict[str, float]
+    moved: _Spread = msgspec.field(default_factory=_Spread)
+    turned_deg: _Spread = msgspec.field(default_factory=_Spread)
+    settled_s: _Spread = msgspec.field(default_factory=_Spread)
+
+
 class _Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What rollout.yaml says."""
 
@@ -68,7 +93,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     in_support: float | None = None
     guard: str = ""
     flagged: list[int] = []
-    outcomes: list[dict[str, Any]] = []
+    outcomes: list[_Row] = []
     shapes: Annotated[list[_Shape], msgspec.Meta(max_length=4096)] = []
 
 
@@ -88,8 +113,6 @@ class SavedRollout:
     document: Mapping[str, Any]
     """``outcomes``, ``in_support``, ``guard``, ``flagged``, ``drawn_from``, ``branch_of``, ``branch_time`` ..., as
     `Simulation.document` has them."""
-    scene_fingerprint: tuple[str, ...]
-    """Name, corners and mass of each body in words; empty for rollouts of before there was one."""
     changed: tuple[str, ...] = ()
     """Objects whose mass is another one now; what a new rollout would show may differ."""
 
@@ -102,6 +125,19 @@ def list_rollouts(folder: Path | str) -> tuple[str, ...]:
     found = [path for path in rollouts.iterdir() if _is_id(path.name) and (path / STATES).is_file()]
     names = [path.name for path in found if (path / RECORD).is_file() or (path / OLD_RECORD).is_file()]
     return tuple(sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name)))
+
+
+def rollout_folder(folder: Path, id: str) -> Path:
+    """Where a rollout of a scene folder lies.
+
+    Raises:
+        UsageError: There is no such rollout.
+    """
+    known = list_rollouts(folder)
+    if id not in known:
+        has = f"It has {', '.join(known)}." if known else "It has none: `scene3d simulate` makes some."
+        raise UsageError(f"There is no rollout {id!r} in {folder}. {has}")
+    return folder / ROLLOUTS / id
 
 
 def save_simulation(
@@ -163,13 +199,10 @@ def load_rollout(scene: Scene, folder: Path | str, id: str) -> SavedRollout:
     from dynamics import Rollout
 
     folder = Path(folder)
-    known = list_rollouts(folder)
-    if id not in known:
-        has = f"It has {', '.join(known)}." if known else "It has none: `scene3d simulate` makes some."
-        raise UsageError(f"There is no rollout {id!r} in {folder}. {has}")
-    where = folder / ROLLOUTS / id
+    where = rollout_folder(folder, id)
     record = _read_record(where)
     changed = _compared(scene, record, where)
+    record = _called_as_now(scene, record)
     rollout = Rollout.load(where / STATES)
     _check(rollout, record, scene, where)
     document = {
@@ -177,8 +210,7 @@ def load_rollout(scene: Scene, folder: Path | str, id: str) -> SavedRollout:
         for name, value in msgspec.to_builtins(record).items()
         if name not in ("version", "bodies", "deeds", "shapes")
     }
-    words = tuple(_words(name, shape) for name, shape in zip(record.bodies, record.shapes, strict=False))
-    return SavedRollout(id, where, rollout, tuple(record.bodies), tuple(record.deeds), document, words, changed)
+    return SavedRollout(id, where, rollout, tuple(record.bodies), tuple(record.deeds), document, changed)
 
 
 def state_at(saved: SavedRollout, future: int, time: float) -> State:
@@ -208,11 +240,6 @@ def state_at(saved: SavedRollout, future: int, time: float) -> State:
             f"Future {future} of rollout {saved.id} holds what is no number at {time:g} s, so nothing can go on there."
         )
     return state
-
-
-def fingerprint(bodies: Sequence[Body]) -> tuple[str, ...]:
-    """Name, corners and mass of bodies in words, as in `SavedRollout.scene_fingerprint`."""
-    return tuple(_words(body.name, _shape(body)) for body in bodies)
 
 
 def _is_id(name: str) -> bool:
@@ -257,7 +284,7 @@ def _read_record(where: Path) -> _Record:
     path = where / RECORD
     try:
         if path.is_file():
-            return msgspec.convert(decode_yaml(path), _Record)
+            return msgspec.convert(decode_yaml(path, f"Delete {where} and simulate again."), _Record)
         path = where / OLD_RECORD
         if path.stat().st_size > LARGEST_RECORD:
             raise FileFormatError(f"{path} is larger than {LARGEST_RECORD >> 20} MiB, which is no rollout's record.")
@@ -271,7 +298,7 @@ def _compared(scene: Scene, record: _Record, where: Path) -> tuple[str, ...]:
     from scene3d._scene_world import body_names
 
     names = body_names(scene)
-    if tuple(record.bodies) != names:
+    if tuple(record.bodies) != names and not _only_renamed(scene, record, names):
         raise UsageError(
             f"{where} is a rollout of another scene: it moves {', '.join(record.bodies)}, and this scene has "
             f"{', '.join(names)}. Simulate this one anew."
@@ -287,6 +314,27 @@ def _compared(scene: Scene, record: _Record, where: Path) -> tuple[str, ...]:
         if abs(now.mass - then.mass) > SAME_MASS * then.mass:
             changed.append(thing.name)
     return tuple(changed)
+
+
+def _only_renamed(scene: Scene, record: _Record, names: Sequence[str]) -> bool:
+    """Whether a record is of these very objects under other names, none of which one of them had then."""
+    if not len(record.bodies) == len(names) == len(record.shapes):
+        return False
+    then = record.bodies[: len(scene.objects)]
+    fresh = {now for old, now in zip(then, names, strict=False) if now != old}
+    same = all(_same_shape(_shape(thing.body), old) for thing, old in zip(scene.objects, record.shapes, strict=False))
+    return same and fresh.isdisjoint(then)
+
+
+def _called_as_now(scene: Scene, record: _Record) -> _Record:
+    from scene3d._renamed import renamed_words
+    from scene3d._scene_world import body_names
+
+    bodies = body_names(scene)
+    names = dict(zip(record.bodies, bodies, strict=True))
+    rows = [msgspec.structs.replace(row, name=names.get(row.name, row.name)) for row in record.outcomes]
+    deeds = [renamed_words(deed, names) for deed in record.deeds]
+    return msgspec.structs.replace(record, bodies=list(bodies), deeds=deeds, outcomes=rows)
 
 
 def _shape(body: Body) -> _Shape:
@@ -313,8 +361,11 @@ def _check(rollout: Rollout, record: _Record, scene: Scene, where: Path) -> None
     bodies = len(record.bodies)
     particles = sum(len(t.body.particles.points) for t in scene.objects if t.body.particles is not None)
     lead = tuple(poses.shape[:2])
+    if 0 in lead:
+        raise FileFormatError(f"{where / STATES} is damaged: it holds no state. Delete {where} and simulate again.")
     timed = {"T_world_body": (bodies, 7), "twist": (bodies, 6), "still": (bodies,), "x": (particles, 3)}
-    timed |= {"v": (particles, 3), "joint_q": (0,), "joint_qd": (0,)}
+    joints = min(rollout.joint_q.shape[-1], len(scene.joints))  # Fewer when some of their bodies were driven.
+    timed |= {"v": (particles, 3), "joint_q": (joints,), "joint_qd": (joints,)}
     wanted = [(name, getattr(rollout, name), (*lead, *shape)) for name, shape in timed.items()]
     if rollout.latents is not None:
         drawn = vars(rollout.latents)
@@ -322,7 +373,7 @@ def _check(rollout: Rollout, record: _Record, scene: Scene, where: Path) -> None
     last = {"contact_point": rollout.contact_point, "contact_impulse": rollout.contact_impulse}
     wanted += [(name, part, (*lead[:1], *part.shape[1:])) for name, part in last.items() if part is not None]
     for name, part, shape in wanted:
-        if tuple(part.shape) != shape or len(lead) != 2 or 0 in lead:
+        if tuple(part.shape) != shape or len(lead) != 2:
             raise FileFormatError(
                 f"{where / STATES} is damaged: {name} has shape {tuple(part.shape)}, and {bodies} bodies need {shape}. "
                 "Simulate again."

@@ -31,10 +31,16 @@ TINT = 0.18
 """Share of the outline's colour within it."""
 THICK = 2
 """Of the outline [px]."""
+MOVED = 0.01
+"""What goes farther than this moves [m]."""
 NEAR = 0.01
 """Triangles with a corner nearer to the camera than this are not drawn [m]."""
-CENTRAL = 0.7
+CENTRAL = 0.85
 """Part of the picture, from its middle, that counts as well within it."""
+STANDING, SIZE, FULL = 0.3, 0.15, 0.8
+"""Worth of having all that stands in the picture, and of spanning this part of it; all that moves in it is worth 1."""
+LOOKS = 12
+"""Moments of the first future, and ends of others, that are looked at."""
 Array = NDArray[np.float64]
 
 
@@ -44,18 +50,15 @@ def frame_count(rollout: Rollout) -> int:
 
 
 def best_view(scene: Scene, rollout: Rollout) -> SceneView:
-    """The capture's view that keeps what moves nearest to the middle of the picture, from not too near and not too far.
+    """The capture's view that has all that moves in its picture, in whatever future, and shows it large.
 
     Raises:
         UsageError: The scene has no cameras.
     """
     if not scene.views:
         raise UsageError("This scene came without capture cameras. Use --camera orbit or --camera FILE.json.")
-    paths = rollout.T_world_body[0, :: max(1, len(rollout) // 40), : len(scene.objects), :3].double().numpy()
-    paths = paths[np.isfinite(paths).all(axis=(1, 2))]
-    far = np.linalg.norm(paths - paths[:1], axis=-1).max(axis=0)
-    places = np.concatenate([paths[:, far > 0.01].reshape(-1, 3), paths[0]])
-    return max(scene.views, key=lambda view: _worth(view.camera, places))
+    moving, standing = _corners(scene, rollout)
+    return max(scene.views, key=lambda view: _worth(view.camera, moving, standing))
 
 
 def rollout_video(
@@ -185,10 +188,40 @@ def _projected(camera: Camera, points: Array) -> tuple[Array, Array]:
     return image[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)[:, None], depth
 
 
-def _worth(camera: Camera, places: Array) -> float:
-    """How well a view shows places (P, 3): those well within the picture count, and large is better than small."""
+def _corners(scene: Scene, rollout: Rollout) -> tuple[Array, Array]:
+    """Corners of the boxes around what moves, on its way and at its ends, and around all at the beginning; (P, 3)."""
+    import torch
+
+    from dynamics.poses import transform_points
+
+    count, futures = len(scene.objects), len(rollout.T_world_body)
+    # As many looks at ends as at the way, so that what ends elsewhere counts as much as what passes by.
+    moments, others = (torch.linspace(0, last, LOOKS).round().long() for last in (len(rollout) - 1, futures - 1))
+    poses = torch.cat([rollout.T_world_body[0, moments, :count], rollout.T_world_body[others, -1, :count]]).double()
+    poses = poses[poses.flatten(1).isfinite().all(dim=1)]
+    far = (poses[..., :3] - poses[:1, :, :3]).norm(dim=-1).amax(dim=0) > MOVED
+    moving, standing = list[Array](), list[Array]()
+    for index, thing in enumerate(scene.objects):
+        corners = torch.from_numpy(thing.body.mesh.bounds[np.array(list(np.ndindex(2, 2, 2))), np.arange(3)])
+        places = transform_points(poses[:, index, None], corners).numpy()
+        standing.append(places[0])
+        if bool(far[index]):
+            moving.append(places.reshape(-1, 3))
+    return np.concatenate(moving or standing), np.concatenate(standing)
+
+
+def _worth(camera: Camera, moving: Array, standing: Array) -> float:
+    """How well a view shows places (P, 3) that something moves over, and (Q, 3) where all stood."""
+    within, size = _within(camera, moving)
+    return within + STANDING * _within(camera, standing)[0] + SIZE * size
+
+
+def _within(camera: Camera, places: Array) -> tuple[float, float]:
+    """The share of places that are well within the picture, and how much of what is to be spanned those span."""
     pixels, depth = _projected(camera, places)
-    off = np.abs(pixels / np.array([camera.width, camera.height]) * 2 - 1).max(axis=1)
-    inside = (depth > NEAR) & (off < CENTRAL)
-    size = float(camera.K[0, 0]) / camera.width / max(float(np.median(depth)), NEAR)
-    return float(inside.mean()) + 0.05 * min(size, 2.0)
+    from_middle = pixels / np.array([camera.width, camera.height]) * 2 - 1
+    inside = (depth > NEAR) & (np.abs(from_middle).max(axis=1) < CENTRAL)
+    if not inside.any():
+        return 0.0, 0.0
+    span = (np.ptp(pixels[inside], axis=0) / (camera.width, camera.height)).max()
+    return float(inside.mean()), min(float(span) / FULL, 1.0)

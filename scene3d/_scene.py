@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from dynamics import Joint
     from scene3d._camera import Camera
     from scene3d._gaussians import Gaussians
     from scene3d._scene_object import SceneObject
@@ -62,6 +63,9 @@ class Scene:
     """Things that can be moved; object i is component i + 1 of the splats."""
     supports: tuple[SupportPlane, ...] = ()
     """What the objects stand on, the largest first."""
+    joints: tuple[Joint, ...] = ()
+    """What ties objects to each other or to the world: parent and child are places in `objects`; parent -1 is the
+    world, and the joint's frame in it is then in the scene's units and axes. They link objects to trees."""
     filled: int = 0
     """How many of the background's splats, its last ones, were made up to fill the holes under objects."""
 

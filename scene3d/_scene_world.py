@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scene3d._errors import UsageError
+from scene3d._scene_joints import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from scene3d._scene_object import SceneObject
     from scene3d._support import SupportPlane
 
-__all__ = ["FLOOR", "body_names", "scene_state", "scene_world", "support_names"]
+__all__ = ["FLOOR", "body_names", "held_by", "scene_state", "scene_world", "stand_joints", "support_names"]
 
 GRAVITY = 9.81
 """[m/s^2]"""
@@ -61,7 +62,8 @@ def scene_world(
     """Everything of a scene that stays the same while time passes.
 
     Args:
-        scene: With objects. Deformable ones, and those whose body is static, are in the way, but do not move.
+        scene: With objects. Deformable ones, and those whose body is static, are in the way, but do not move. Joints
+            between what does not move are left out.
         dt: Length of a step [s].
         assume_scale: Take a unit of a scene without metric scale for a metre.
         driven: Objects that follow a path whatever is in their way: kinematic bodies.
@@ -89,7 +91,13 @@ def scene_world(
     bodies.append(body_from_plane(body_names(scene)[-1], wood))
     up = _up(scene)
     gx, gy, gz = (-GRAVITY * up).tolist()
-    return World(tuple(bodies), gravity=(gx, gy, gz), dt=dt)
+    # A world refuses what ties only bodies that no force moves; they stay where they are without it.
+    joints = tuple(
+        joint
+        for joint in scene.joints
+        if any(bodies[side].motion == "dynamic" for side in (joint.parent, joint.child) if side >= 0)
+    )
+    return World(tuple(bodies), joints, gravity=(gx, gy, gz), dt=dt)
 
 
 def _freely(thing: SceneObject) -> Motion:
@@ -118,6 +126,28 @@ def scene_state(scene: Scene, world: World, *, worlds: int = 1) -> State:
     state = State.at_rest(world, torch.from_numpy(np.stack(poses)).float()).repeated(worlds)
     dynamic = torch.tensor([body.motion == "dynamic" for body in world.bodies])
     return replace(state, still=torch.where(dynamic, ASLEEP, state.still).int())
+
+
+def stand_joints(world: World, state: State) -> State:
+    """The state with its joints where its poses put them: bodies may have been put elsewhere, joints left out."""
+    from dynamics._joint_geometry import joint_positions
+
+    if not world.joints and not state.joint_q.shape[-1]:
+        return state
+    known = state.joint_q.shape[-1] == len(world.joints)
+    places, speeds = joint_positions(world, state.T_world_body, state.twist, near=state.joint_q if known else None)
+    return replace(state, joint_q=places, joint_qd=speeds, joint_impulse=state.joint_impulse if known else None)
+
+
+def held_by(scene: Scene, name: str) -> str:
+    """The joint that keeps an object, or what hangs together with it, in its place; empty when it can be carried."""
+    moving = hanging(scene.joints, scene.index(name)).objects
+    for joint in scene.joints:
+        sides = (joint.parent, joint.child)
+        fast = any(side < 0 or _freely(scene.objects[side]) == "static" for side in sides)
+        if fast and not moving.isdisjoint(sides):
+            return joint.name
+    return ""
 
 
 def _up(scene: Scene) -> NDArray[np.float64]:

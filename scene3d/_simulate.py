@@ -18,7 +18,7 @@ from scene3d._deeds_action import action_of, check_deeds, driven_objects, first_
 from scene3d._errors import UsageError
 from scene3d._outcomes import Outcome, outcomes
 from scene3d._roll_futures import roll_futures
-from scene3d._scene_world import scene_state, scene_world
+from scene3d._scene_world import scene_state, scene_world, stand_joints
 
 if TYPE_CHECKING:
     from dynamics import Action, ContactModel, Latents, Rollout, State, World
@@ -55,7 +55,8 @@ class Simulation:
     outcomes: tuple[Outcome, ...]
     """Over the futures that can be trusted; empty when none can."""
     in_support: float | None
-    """Share of pressing contacts for which the contact network spoke; None without a network."""
+    """Share of pressing contacts for which the contact network spoke, a mean over the futures in which something moved;
+    None if there are none, or without a network."""
     guard: str
     """What the guard found, for people."""
     flagged: tuple[int, ...]
@@ -142,16 +143,19 @@ def simulate(
     from dynamics._guard import check_rollout
 
     deeds = Deeds(pushes, drops, moves, action, driven)
-    if not (0 < seconds <= LONGEST and 1 <= samples <= MOST_SAMPLES):
-        raise UsageError(
-            f"Found {seconds:g} s and {samples} futures; it takes up to {LONGEST:g} s and 1 to {MOST_SAMPLES} futures."
-        )
+    if not 0 < seconds <= LONGEST:
+        raise UsageError(f"Found {seconds:g} s; a rollout takes more than 0 and up to {LONGEST:g} s.")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(f"Found {samples} futures; a rollout takes 1 to {MOST_SAMPLES} futures.")
+    if not 0 <= seed < 1 << 63:
+        raise UsageError(f"Found the seed {seed}; seeds are whole numbers from 0, below 2^63.")
     check_deeds(scene, deeds, seconds)
     # Of the scene's own bodies, so that the next call finds it: copies keep it, but do not give it back.
     with_contact_geometry([thing.body for thing in scene.objects])
     world = scene_world(scene, dt=DT, assume_scale=assume_scale, driven=driven_objects(deeds))
     _check_size(world, seconds, samples)
     begun = first_state(scene, world, scene_state(scene, world) if state is None else state, deeds)
+    begun = stand_joints(world, begun)
     steps = KEPT * max(1, round(seconds / DT / KEPT))
     done = repeated(action_of(scene, world, begun, deeds, steps), samples)
     drawn, drawn_from = _latents(world, posterior, samples, seed)
@@ -161,7 +165,7 @@ def simulate(
     path, speaks = roll_futures(world, begun.repeated(samples), steps, done, drawn, model=model, every=KEPT, tell=tell)
     report = check_rollout(world, path, looks=0)
     good = trusted(path, report.flagged)
-    share = None if path.in_support is None else float(path.in_support.mean())
+    share = _in_support(path)
     found = () if good is None else outcomes(scene, world, good, {drop.name: drop.height for drop in drops})
     return Simulation(world, path, found, share, str(report), report.flagged, drawn_from, speaks)
 
@@ -172,6 +176,14 @@ def trusted(rollout: Rollout, flagged: Sequence[int]) -> Rollout | None:
     if not kept:
         return None
     return replace(rollout, T_world_body=rollout.T_world_body[kept], twist=rollout.twist[kept])
+
+
+def _in_support(rollout: Rollout) -> float | None:
+    """See `Simulation`: where nothing moves, nothing presses on the network's account."""
+    if rollout.in_support is None:
+        return None
+    moved = (rollout.twist != 0).any(dim=3).any(dim=2).any(dim=1)
+    return float(rollout.in_support[moved].mean()) if bool(moved.any()) else None
 
 
 def _check_size(world: World, seconds: float, samples: int) -> None:

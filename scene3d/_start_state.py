@@ -75,7 +75,8 @@ def _from_rollout(id: str, seconds: str | None, future: str | None, scene: Scene
     from scene3d._rollout_folder import list_rollouts, load_rollout, state_at
 
     if id not in list_rollouts(folder):
-        known = ", ".join(list_rollouts(folder)) or "none"
+        ids = list_rollouts(folder)
+        known = ", ".join([*ids[:2], "...", *ids[-3:]] if len(ids) > 6 else ids) or "none"
         raise UsageError(f"Found --state {id}, and {folder} has no such rollout (it has {known}); {FORM}.")
     saved = load_rollout(scene, folder, id)
     which = int(future or 0)

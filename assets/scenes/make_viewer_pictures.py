@@ -12,10 +12,13 @@ import argparse
 import base64
 import io
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +54,7 @@ PATIENCE = 90.0
 """Seconds that a picture may take."""
 LARGEST = {"viewer.jpg": 400_000, "viewer.webp": 2_000_000}
 """Bytes."""
-READY = """() => {
-  let node = Object.values(window.__viserMutable?.nodeRefFromName ?? {}).find((ref) => ref != null);
-  if (node == null) return false;
-  while (node.parent != null) node = node.parent;
-  let ready = false;
-  node.traverse((part) => {
-    const order = part.geometry?.attributes?.sortedIndex?.array;
-    if (order != null) ready = part.material.uniforms.transitionInState.value >= 1 && order.some((v, i) => v !== i);
-  });
-  return ready;
-}"""
+SCRIPTS = Path(__file__).parents[2] / "tests" / "scene3d" / "viewer"
 
 
 def main() -> None:
@@ -99,7 +92,7 @@ def _page(folder: Path, chromium: str, size: tuple[int, int]) -> Iterator[tuple[
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{viewer.url}?fixedDpr=1")
-        page.wait_for_function(READY, polling=200)
+        page.wait_for_function(_scripts().SORTED, polling=200)
         page.locator(".mantine-Notification-closeButton").first.click()
         for client in viewer.server.get_clients().values():
             client.camera.position, client.camera.look_at = EYE, TARGET
@@ -136,8 +129,15 @@ def _frames(viewer: Viewer, page: Any) -> Iterator[Image.Image]:
         yield _screenshot(page)
 
 
+@cache
+def _scripts() -> Any:
+    """What the tests run in pages."""
+    sys.path.insert(0, str(SCRIPTS))
+    return import_module("page_scripts")
+
+
 def _canvas(page: Any) -> np.ndarray:
-    data = page.evaluate("() => window.__viserMutable.canvas.toDataURL('image/png')")
+    data = page.evaluate(_scripts().PICTURE)
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.split(",", 1)[1]))))
 
 

@@ -181,8 +181,9 @@ def transform_splats(splats: Gaussians, s: Similarity) -> Gaussians:
 def transform_scene(scene: Scene, s: Similarity) -> Scene:
     """The same scene in another world; whether its lengths are metres is for the caller to say.
 
-    Objects and supports come along. Masses that are density times volume change with the volume.
+    Objects, supports and joints come along. Masses that are density times volume change with the volume.
     """
+    from scene3d._scene_joints import transform_joints
     from scene3d.capture._object_similarity import transform_object, transform_support
 
     return replace(
@@ -193,6 +194,7 @@ def transform_scene(scene: Scene, s: Similarity) -> Scene:
         T_world_source=s.after(scene.T_world_source),
         objects=tuple(transform_object(thing, s) for thing in scene.objects),
         supports=tuple(transform_support(support, s) for support in scene.supports),
+        joints=transform_joints(scene.joints, s),
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scene3d._camera import Camera
     from scene3d._scene import Scene
 
-__all__ = ["ORBIT", "check_camera", "rollout_cameras"]
+__all__ = ["check_camera", "rollout_cameras"]
 
 ORBIT = "orbit"
 

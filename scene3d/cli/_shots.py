@@ -98,5 +98,5 @@ def _find(views: Sequence[SceneView], name: str) -> SceneView:
         if name in (view.name, path.name, path.stem):
             return view
     near = difflib.get_close_matches(name, [view.name for view in views], n=1, cutoff=0.3)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    hint = f" Did you mean '{near[0]}'?" if near else f" The first is '{views[0].name}'." if views else ""
     raise UsageError(f"There is no view '{name}' among {len(views)} cameras.{hint}")

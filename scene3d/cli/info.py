@@ -49,6 +49,7 @@ verb = Info
 def describe(scene: Scene, path: Path) -> dict[str, Any]:
     """What is printed with ``--json``."""
     from scene3d._flatten import flatten
+    from scene3d._scene_joints import joint_rows
     from scene3d.report import object_rows
 
     return {
@@ -65,6 +66,7 @@ def describe(scene: Scene, path: Path) -> dict[str, Any]:
         "cameras": _cameras(scene),
         "objects": object_rows(scene),
         "supports": len(scene.supports),
+        "joints": joint_rows(scene),
         "filled": scene.filled,
         "metrics": dict(scene.metrics),
         "source": dict(scene.source),
@@ -110,6 +112,10 @@ def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
         lines += list(zip(["objects"] + [""] * (len(table) - 1), table, strict=True))
     elif d["bodies"]:
         lines.append(("bodies", f"{d['bodies']} besides the background"))
+    from scene3d._scene_joints import joint_lines
+
+    joints = joint_lines(d["joints"])
+    lines += list(zip(["joints"] + [""] * (len(joints) - 1), joints, strict=False))
     cameras = d["cameras"]
     sizes = ", ".join(f"{width}x{height}" for width, height in cameras["sizes"][:3])
     more = " and others" if len(cameras["sizes"]) > 3 else ""

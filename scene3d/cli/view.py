@@ -6,16 +6,13 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from scene3d._errors import UsageError
 from scene3d.cli import _flags as flags
 from scene3d.cli._terminal import Terminal
-
-if TYPE_CHECKING:
-    from scene3d.viewer import Viewer
 
 __all__ = ["View", "verb"]
 
@@ -62,32 +59,32 @@ class View:
             raise UsageError("--seconds goes with --export FILE.html; in the page the timeline does that.")
         from scene3d.viewer import open_viewer
 
-        viewer = open_viewer(
-            self.scene,
-            rollouts=self.rollout or None,
-            host=self.host,
-            port=self.port,
-            assume_scale=self.assume_scale,
-        )
         # Whoever starts it in the background ends it with SIGTERM.
         before = signal.signal(signal.SIGTERM, _interrupt)
+        viewer = None
         try:
-            self._say(viewer, terminal)
+            viewer = open_viewer(
+                self.scene,
+                rollouts=self.rollout or None,
+                host=self.host,
+                port=self.port,
+                assume_scale=self.assume_scale,
+                on_listen=lambda url, rollouts: self._say(url, rollouts, terminal),
+            )
+            for note in viewer.notes:
+                terminal.note(note)
             viewer.wait()
         except KeyboardInterrupt:
             pass
         finally:
             signal.signal(signal.SIGTERM, before)
-            viewer.stop()
+            if viewer is not None:
+                viewer.stop()
         return 0
 
-    def _say(self, viewer: Viewer, terminal: Terminal) -> None:
-        for note in viewer.notes:
-            terminal.note(note)
-        tracks = viewer.session.tracks[1:]
-        document = {"scene": str(self.scene), "url": viewer.url, "rollouts": [track.id for track in tracks]}
-        lines = [("rollouts", ", ".join(track.name for track in tracks) or "none yet")]
-        lines += [("stop", "Ctrl-C"), ("next", f"open {viewer.url}")]
+    def _say(self, url: str, rollouts: tuple[str, ...], terminal: Terminal) -> None:
+        document = {"scene": str(self.scene), "url": url, "rollouts": list(rollouts)}
+        lines = [("rollouts", ", ".join(rollouts) or "none yet"), ("stop", "Ctrl-C"), ("next", f"open {url}")]
         terminal.result(document, self.scene.resolve().name, lines)
         sys.stdout.flush()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dynamics import Joint
     from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
     from scene3d._scene_object import SceneObject
@@ -34,8 +35,17 @@ def taken_apart(scene: Scene) -> tuple[Gaussians, list[Thing]]:
     return splats_of(scene, -1), things
 
 
-def put_together(scene: Scene, background: Gaussians, things: Sequence[Thing]) -> Scene:
-    """The scene with other objects; the background must keep its order, so that its last splats are the fill."""
+def put_together(
+    scene: Scene, background: Gaussians, things: Sequence[Thing], joints: Sequence[Joint] | None = None
+) -> Scene:
+    """The scene with other objects.
+
+    Args:
+        scene: What all else is taken from.
+        background: In its old order, so that its last splats are the fill.
+        things: The objects.
+        joints: Between them; None when all objects of the scene keep their places, and with them its joints.
+    """
     import torch
 
     from scene3d._gaussians import Gaussians
@@ -44,7 +54,12 @@ def put_together(scene: Scene, background: Gaussians, things: Sequence[Thing]) -
         replace(splats, component_index=torch.full_like(splats.component_index, component))
         for component, splats in enumerate([background, *(splats for _, splats in things)])
     ]
-    return replace(scene, splats=Gaussians.cat(numbered), objects=tuple(thing for thing, _ in things))
+    return replace(
+        scene,
+        splats=Gaussians.cat(numbered),
+        objects=tuple(thing for thing, _ in things),
+        joints=scene.joints if joints is None else tuple(joints),
+    )
 
 
 def replaced(scene: Scene, index: int, thing: SceneObject) -> Scene:

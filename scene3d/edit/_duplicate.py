@@ -17,7 +17,7 @@ __all__ = ["duplicate"]
 
 
 def duplicate(scene: Scene, name: str, new: str | None = None, place: Place | None = None) -> Scene:
-    """The scene with one more object.
+    """The scene with one more object, which no joint ties to anything.
 
     Args:
         scene: Any scene.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scene3d._errors import UsageError
+from scene3d._scene_joints import rebased, renumbered, without_loops
 from scene3d.edit._apart import put_together, taken_apart
 from scene3d.edit._attributes import new_name
 from scene3d.edit._frames import relative, splats_moved
@@ -30,6 +31,9 @@ __all__ = ["merge"]
 
 def merge(scene: Scene, first: str, second: str, new: str | None = None) -> Scene:
     """The scene with two objects made one.
+
+    Joints of both hold the result, but for those between the two, and of those that would close a loop all but the
+    first.
 
     Args:
         scene: Any scene.
@@ -61,7 +65,10 @@ def merge(scene: Scene, first: str, second: str, new: str | None = None) -> Scen
     splats = Gaussians.cat([things[large][1], splats_moved(things[small][1], R, t)])
     kept = [(merged, splats) if index == chosen[0] else thing for index, thing in enumerate(things)]
     del kept[chosen[1]]
-    result = put_together(scene, background, kept)
+    joints = rebased(scene.joints, small, R, t)
+    places = {old: old - (old > chosen[1]) for old in range(len(things))}
+    places[chosen[1]] = places[chosen[0]]
+    result = put_together(scene, background, kept, without_loops(renumbered(joints, places)))
     if kinds[0] == "rigid":
         return result
     from scene3d._kind import make_deformable

@@ -1,4 +1,7 @@
-"""Moving an object: one pose changes, its splats lie in its frame and come along, view-dependent colour included."""
+"""Moving an object: one pose changes, its splats lie in its frame and come along, view-dependent colour included.
+
+What joints tie to it moves along as one piece, and what holds it in the world holds it at the new place.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scene3d._errors import UsageError
+from scene3d._scene_joints import carried
 from scene3d.edit._apart import replaced
-from scene3d.edit._place import Place, posed, turned
+from scene3d.edit._place import Place, Pose, posed, turned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +38,7 @@ def move(scene: Scene, name: str, by: Sequence[float], yaw: float = 0.0) -> Scen
     thing = scene.objects[index]
     _check_finite(*by, yaw)
     x, y, z = (float(a) + float(b) for a, b in zip(thing.T_world_body[:3], by, strict=True))
-    pose = turned((x, y, z, *thing.T_world_body[3:]), scene.up, yaw)
-    return replaced(scene, index, replace(thing, T_world_body=pose))
+    return _moved(scene, index, turned((x, y, z, *thing.T_world_body[3:]), scene.up, yaw))
 
 
 def put(scene: Scene, name: str, place: Place) -> Scene:
@@ -52,8 +55,15 @@ def put(scene: Scene, name: str, place: Place) -> Scene:
     index = scene.index(name)
     thing = scene.objects[index]
     _check_finite(place.x, place.y, place.z or 0.0, place.yaw)
-    pose = posed(scene, thing.T_world_body, thing.body.mesh.vertices, place)
-    return replaced(scene, index, replace(thing, T_world_body=pose))
+    return _moved(scene, index, posed(scene, thing.T_world_body, thing.body.mesh.vertices, place))
+
+
+def _moved(scene: Scene, index: int, pose: Pose) -> Scene:
+    poses = {place: thing.T_world_body for place, thing in enumerate(scene.objects)}
+    placed, joints = carried(scene.joints, poses, index, pose)
+    for place, there in placed.items():
+        scene = replaced(scene, place, replace(scene.objects[place], T_world_body=there))
+    return replace(scene, joints=joints)
 
 
 def _check_finite(*numbers: float) -> None:

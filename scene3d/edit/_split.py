@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scene3d._errors import SegmentError
+from scene3d._scene_joints import rebased, renumbered
 from scene3d.edit._apart import put_together, taken_apart
 from scene3d.edit._attributes import free_name
+from scene3d.edit._frames import relative
 from scene3d.edit._pieces import Piece, collider_pieces, splat_pieces
+from scene3d.edit._union import closest_faces
 
 if TYPE_CHECKING:
-    from dynamics import Body
+    from collections.abc import Sequence
+
+    from dynamics import Body, Joint, TriangleMesh
     from scene3d._gaussians import Gaussians
     from scene3d._scene import Scene
     from scene3d._scene_object import SceneObject
@@ -32,7 +37,8 @@ def split(scene: Scene, name: str) -> Scene:
     """The scene with an object's separate pieces as objects of their own.
 
     The largest piece keeps the name, the others are numbered, as mug-2. All keep the material, and share a known mass
-    by their volumes. Every piece gets a frame of its own, with the axes of the old one.
+    by their volumes. Every piece gets a frame of its own, with the axes of the old one. A joint
+    goes with the piece that is nearest to it.
 
     Raises:
         UsageError: There is no such object.
@@ -54,13 +60,32 @@ def split(scene: Scene, name: str) -> Scene:
         label = name if not found else free_name(named, name)
         found.append(_as_thing(thing, splats, piece, label))
         named = replace(named, objects=(*named.objects, found[-1][0]))
-    result = put_together(scene, background, [*things[:index], *found, *things[index + 1 :]])
+    joints = _joints_of_pieces(scene, index, [piece.mesh for piece in pieces], [piece for piece, _ in found])
+    result = put_together(scene, background, [*things[:index], *found, *things[index + 1 :]], joints)
     if thing.kind == "deformable":
         from scene3d._kind import make_deformable
 
         for label in [piece.name for piece, _ in found]:
             result = make_deformable(result, result.index(label))
     return result
+
+
+def _joints_of_pieces(
+    scene: Scene, index: int, meshes: Sequence[TriangleMesh], pieces: Sequence[SceneObject]
+) -> tuple[Joint, ...]:
+    """The scene's joints once object ``index`` is these pieces, whose meshes are in the frame of the whole."""
+    found = []
+    for joint in scene.joints:
+        places = {old: old + (len(pieces) - 1) * (old > index) for old in range(len(scene.objects))}
+        if index in (joint.parent, joint.child):
+            frame = joint.T_parent_joint if joint.parent == index else joint.T_child_joint
+            point = np.array([frame[:3]])
+            nearest = int(np.argmin([closest_faces(mesh, point)[0][0] for mesh in meshes]))
+            there = relative(pieces[nearest].T_world_body, scene.objects[index].T_world_body)
+            (joint,) = rebased([joint], index, *there)
+            places[index] = index + nearest
+        found += renumbered([joint], places)
+    return tuple(found)
 
 
 def _as_thing(thing: SceneObject, splats: Gaussians, piece: Piece, name: str) -> tuple[SceneObject, Gaussians]:

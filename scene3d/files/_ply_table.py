@@ -15,7 +15,7 @@ import numpy as np
 from scene3d._errors import FileFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -66,17 +66,24 @@ class PlyTable:
 
     def columns(self, *names: str, dtype: str = "f4") -> NDArray:
         """Properties of all rows as one array (count, len(names)); float64 beyond float32 becomes infinite."""
-        out = np.empty((self.count, len(names)), dtype)
+        return self.blocks(names, dtype=dtype)[0]
+
+    def blocks(self, *groups: Sequence[str], dtype: str = "f4") -> list[NDArray]:
+        """One array like `columns` for each group of properties, all of them in one pass over the file."""
+        out = [np.empty((self.count, len(names)), dtype) for names in groups]
         kinds = {self.row[name] for name in self.names}
-        indices = [self.names.index(name) for name in names]
+        indices = [[self.names.index(name) for name in names] for names in groups]
         with np.errstate(over="ignore", invalid="ignore"):
             for start, rows in self.chunks():
-                target = out[start : start + len(rows)]
+                targets = [block[start : start + len(rows)] for block in out]
                 if len(kinds) == 1:  # The usual file: one number type, so a row is a plain vector.
-                    np.take(rows.view((kinds.copy().pop(), len(self.names))), indices, axis=1, out=target, mode="clip")
+                    plain = rows.view((next(iter(kinds)), len(self.names)))
+                    for target, chosen in zip(targets, indices, strict=True):
+                        np.take(plain, chosen, axis=1, out=target, mode="clip")
                     continue
-                for i, name in enumerate(names):
-                    target[:, i] = rows[name]
+                for target, names in zip(targets, groups, strict=True):
+                    for i, name in enumerate(names):
+                        target[:, i] = rows[name]
         return out
 
     def _binary_chunks(self) -> Iterator[tuple[int, NDArray[np.void]]]:

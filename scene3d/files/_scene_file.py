@@ -13,11 +13,24 @@ import msgspec
 
 from scene3d._errors import FileFormatError
 
-__all__ = ["VERSION", "ObjectRecord", "SceneFile", "SupportRecord", "decode_scene", "decode_yaml", "encode_yaml"]
+__all__ = [
+    "VERSION",
+    "WITHOUT_JOINTS",
+    "JointRecord",
+    "ObjectRecord",
+    "SceneFile",
+    "SupportRecord",
+    "decode_scene",
+    "decode_yaml",
+    "encode_yaml",
+]
 
-VERSION = 3
+VERSION = 4
 """Version of the scene folder that this package writes; it reads this one and all earlier ones. Version 1 had neither
-the photos of cameras nor `scale_source` and `T_world_source`; version 2 had no objects, supports or made-up splats."""
+the photos of cameras nor `scale_source` and `T_world_source`; version 2 had no objects, supports or made-up splats;
+version 3 had no joints."""
+WITHOUT_JOINTS = 3
+"""Version that a scene without joints is written in, so that programs of then read it too."""
 LARGEST_YAML = 16 * 1024 * 1024
 """Bytes."""
 
@@ -56,6 +69,27 @@ class ObjectRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return [self.splat, self.collider, *self.parts, *particles, self.body]
 
 
+class JointRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A `dynamics.Joint` between objects, called by their names."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    kind: Literal["hinge", "slide", "fixed"]
+    parent: str | None
+    """None for the world."""
+    child: str
+    T_parent_joint: Pose
+    T_child_joint: Pose
+    axis: Row3 = (0.0, 0.0, 1.0)
+    low: float | None = None
+    """None for no limit; likewise `high` and `force_limit`."""
+    high: float | None = None
+    damping: float = 0.0
+    friction: float = 0.0
+    stiffness: float = 0.0
+    drive_damping: float = 0.0
+    force_limit: float | None = None
+
+
 class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What scene.yaml says."""
 
@@ -87,6 +121,8 @@ class SceneFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What the objects stand on, the largest first."""
     objects: Annotated[list[ObjectRecord], msgspec.Meta(max_length=10_000)] = []
     """Things that can be moved."""
+    joints: Annotated[list[JointRecord], msgspec.Meta(max_length=1000)] | msgspec.UnsetType = msgspec.UNSET
+    """What ties objects; not written when there are none."""
 
     def files(self) -> list[str]:
         """All files that the scene consists of."""
@@ -113,8 +149,8 @@ def encode_yaml(record: msgspec.Struct) -> bytes:
     return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
 
 
-def decode_yaml(path: Path) -> Any:
-    """The plain data of a YAML file of ours.
+def decode_yaml(path: Path, advice: str = "Restore one from .history.") -> Any:
+    """The plain data of a YAML file of ours; `advice` says what to do about one that is none.
 
     Raises:
         FileFormatError: It cannot be read, is too large, is not valid YAML, or uses aliases.
@@ -132,7 +168,7 @@ def decode_yaml(path: Path) -> Any:
         raise FileFormatError(f"{path} cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise FileFormatError(f"{path} is not valid YAML ({reason}). Restore one from .history.") from error
+        raise FileFormatError(f"{path} is not valid YAML ({reason}). {advice}") from error
 
 
 def decode_scene(path: Path) -> SceneFile:

@@ -20,9 +20,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scene3d._errors import FileFormatError, OutputError, UsageError
+import msgspec
+
+from scene3d._errors import BodyError, FileFormatError, OutputError, UsageError
 from scene3d._object_name import checked_names, folder_name
 from scene3d._scene import Scene
+from scene3d._scene_joints import check_joints
 from scene3d.files._atomic import cannot_write, make_folder, write_atomic
 from scene3d.files._camera_file import decode_cameras, encode_cameras
 from scene3d.files._history import (
@@ -34,9 +37,10 @@ from scene3d.files._history import (
     step,
 )
 from scene3d.files._inside import inside
+from scene3d.files._joint_record import joint_record, joints_of
 from scene3d.files._numbered_files import FileStore
 from scene3d.files._object_folder import load_object, save_object
-from scene3d.files._scene_file import VERSION, SceneFile, decode_scene, encode_yaml
+from scene3d.files._scene_file import VERSION, WITHOUT_JOINTS, SceneFile, decode_scene, encode_yaml
 from scene3d.files._splat_files import load_splats
 from scene3d.files._support_record import support_of, support_record
 
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from scene3d._scene_object import SceneObject
     from scene3d.files._numbered_files import SplatFormat
 
-__all__ = ["load_scene", "prepare_scene_folder", "restore_next", "restore_previous", "save_scene"]
+__all__ = ["load_scene", "prepare_scene_folder", "restore_next", "restore_previous", "save_scene", "scene_record"]
 
 LOCK = ".lock"
 
@@ -65,14 +69,7 @@ def load_scene(folder: Path | str) -> Scene:
 
     folder = Path(folder)
     path = folder / SCENE
-    if not path.is_file():
-        raise FileFormatError(
-            f"{folder} is not a scene folder: it has no {SCENE}. Make one with 'scene3d reconstruct'."
-        )
-    record = decode_scene(path)
-    for name in record.files():
-        if not inside(folder, name, path).is_file():
-            raise FileFormatError(f"{path} names {name}, which is missing. Copy the whole folder again.")
+    record = scene_record(folder)
     background = load_splats(folder / record.background).splats
     if record.filled > len(background):
         raise FileFormatError(
@@ -92,8 +89,27 @@ def load_scene(folder: Path | str) -> Scene:
         T_world_source=record.T_world_source,
         objects=objects,
         supports=tuple(support_of(entry, path) for entry in record.supports),
+        joints=joints_of(record.joints or [], [entry.name for entry in record.objects], objects, path),
         filled=record.filled,
     )
+
+
+def scene_record(folder: Path) -> SceneFile:
+    """Read the scene.yaml of a scene folder alone.
+
+    Raises:
+        FileFormatError: Not a scene folder, scene.yaml is damaged, or a file that it names is missing.
+    """
+    path = folder / SCENE
+    if not path.is_file():
+        raise FileFormatError(
+            f"{folder} is not a scene folder: it has no {SCENE}. Make one with 'scene3d reconstruct'."
+        )
+    record = decode_scene(path)
+    for name in record.files():
+        if not inside(folder, name, path).is_file():
+            raise FileFormatError(f"{path} names {name}, which is missing. Copy the whole folder again.")
+    return record
 
 
 def prepare_scene_folder(folder: Path | str, *, overwrite: bool = False) -> Path:
@@ -135,7 +151,7 @@ def save_scene(
 
     Raises:
         OutputError: The folder holds a scene and `overwrite` is False, holds other files, is being written by another
-            process, the disk is full, or the scene contradicts itself (e.g. two objects of one name).
+            process, the disk is full, or the scene contradicts itself (e.g. two objects of one name, joints in a loop).
     """
     folder = Path(folder)
     _require_consistent(scene)
@@ -225,6 +241,10 @@ def _require_consistent(scene: Scene) -> None:
         raise OutputError(str(error)) from error
     if names != tuple(thing.name for thing in scene.objects):
         raise OutputError("Names of objects must be as `checked_name` returns them. Rename the objects first.")
+    try:
+        check_joints(scene.objects, scene.joints)
+    except BodyError as error:
+        raise OutputError(str(error)) from error
     last = int(scene.splats.component_index.max()) if scene.objects and len(scene.splats) else 0
     if last > len(scene.objects):
         raise OutputError(
@@ -247,7 +267,7 @@ def _write(scene: Scene, folder: Path, splat_format: SplatFormat | None, photos:
         folders.append(folder_name(thing.name, folders))
         entries.append(save_object(thing, _own(scene, i + 1), store, folders[-1], splat_format, in_body))
     record = SceneFile(
-        version=VERSION,
+        version=VERSION if scene.joints else WITHOUT_JOINTS,
         units=units,
         metric=scene.metric,
         up=up,
@@ -261,6 +281,8 @@ def _write(scene: Scene, folder: Path, splat_format: SplatFormat | None, photos:
         T_world_source=scene.T_world_source,  # type: ignore[arg-type]
         supports=[support_record(support) for support in scene.supports],
         objects=entries,
+        joints=[joint_record(joint, [thing.name for thing in scene.objects]) for joint in scene.joints]
+        or msgspec.UNSET,
     )
     record.cameras = store.put("cameras", ".json", encode_cameras(scene.views, _photo_folder(folder, record)))
     text = encode_yaml(record)

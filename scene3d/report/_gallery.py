@@ -1,8 +1,8 @@
 """The gallery of a scene's report: pictures of its rollouts, and screenshots that somebody kept.
 
 `renew_gallery` brings the section of ``SCENE/report/index.html`` up to date, or writes a small page where there is none
-(a scene that was not reconstructed here has no report). Pictures are inlined as JPEG, so that the page opens offline;
-those of rollouts that are drawn already are taken over as they are.
+(a scene that was not reconstructed here has no report). Pictures are inlined, so that the page opens offline; those of
+rollouts that are drawn already are taken over as they are. A rollout that was compared with a recording shows its plot.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ LARGEST_PAGE, LARGEST_SHOT = 256 << 20, 64 << 20
 """Bytes of files that are read."""
 STYLE = """<style>.gallery { display: grid; gap: 10px; grid-template-columns: repeat(3, 1fr); align-items: start; }
 .gallery figcaption { padding-top: 4px; }
+.gallery .plot { grid-column: 1 / -1; max-width: 880px; }
 @media (max-width: 760px) { .gallery { grid-template-columns: 1fr; } }</style>"""
 
 
-def renew_gallery(folder: Path | str) -> Path | None:
+def renew_gallery(folder: Path | str, scene: Scene | None = None) -> Path | None:
     """Bring the gallery of a scene's report up to date.
 
     Args:
         folder: Scene folder.
+        scene: What is in it, if somebody has read it already.
 
     Returns:
         The page; None when there is nothing to show and no page to take anything from.
@@ -57,7 +59,7 @@ def renew_gallery(folder: Path | str) -> Path | None:
     folder = Path(folder)
     page = folder / "report" / "index.html"
     text = _text(page)
-    scene = load_scene(folder)
+    scene = load_scene(folder) if scene is None else scene
     parts = [*_rollouts(folder, scene, _drawn(text)), *_screenshots(folder)]
     if not parts and GALLERY not in text:
         return page if text else None
@@ -115,12 +117,14 @@ def _drawn(text: str) -> dict[str, str]:
 
 
 def _rollouts(folder: Path, scene: Scene, drawn: Mapping[str, str]) -> list[str]:
+    from scene3d._compare import PLOT
     from scene3d._rollout_folder import list_rollouts, load_rollout
 
     parts: list[str] = []
     for name in reversed(list_rollouts(folder)[-MOST_ROLLOUTS:]):
-        times = [(folder / part).stat().st_mtime_ns for part in (f"rollouts/{name}/states.npz", "scene.yaml")]
-        key = escape(f"{name} {times[0]:x} {times[1]:x}")
+        parts_of = (folder / "scene.yaml", *(folder / "rollouts" / name / part for part in ("states.npz", PLOT)))
+        times = [part.stat().st_mtime_ns for part in parts_of if part.is_file()]
+        key = escape(" ".join([name, *(f"{time:x}" for time in times)]))
         if key not in drawn:
             try:
                 saved = load_rollout(scene, folder, name)
@@ -133,11 +137,13 @@ def _rollouts(folder: Path, scene: Scene, drawn: Mapping[str, str]) -> list[str]
 
 
 def _rollout(scene: Scene, saved: SavedRollout, key: str) -> str:
+    from scene3d._compare import PLOT
     from scene3d.report._gallery_pictures import rollout_pictures
 
     figures = [_figure(picture, caption) for caption, picture in rollout_pictures(scene, saved.rollout)]
     if not figures:
         return ""
+    figures += _plot(saved.folder / PLOT)
     deeds = ", ".join(saved.deeds) or "left alone"
     return (
         f'<section data-rollout="{key}">\n<h2>Rollout {escape(saved.id)} <span>{escape(deeds)}</span>'
@@ -146,14 +152,32 @@ def _rollout(scene: Scene, saved: SavedRollout, key: str) -> str:
     )
 
 
+def _plot(path: Path) -> list[str]:
+    """The plot of a comparison in the whole width, on white as it was drawn."""
+    import base64
+
+    try:
+        content = path.read_bytes() if path.stat().st_size <= LARGEST_SHOT else b""
+    except OSError:
+        content = b""
+    if not content.startswith(b"\x89PNG"):
+        return []
+    source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    caption = "compared with a recording"
+    return [f'<figure class="plot"><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>']
+
+
 def _outcome(document: Mapping[str, Any]) -> str:
     """What became of the objects that did not stay, in a few words."""
     said: list[str] = []
+    if document.get("flagged") and len(document["flagged"]) == document.get("futures"):
+        return "no future can be trusted"
     for row in document.get("outcomes", ()):
         shares = row.get("shares", {})
         likeliest = max(shares, key=lambda name: shares[name], default="stays")
         if likeliest != "stays":
-            said.append(f"{row.get('name')} {likeliest} in {100 * shares[likeliest]:.0f} %")
+            sure = f" in {100 * shares[likeliest]:.0f} %" if document.get("futures") != 1 else ""
+            said.append(f"{row.get('name')} {likeliest}{sure}")
     return "; ".join(said) or "everything stays"
 
 

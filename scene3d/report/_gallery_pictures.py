@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scene3d._camera import Camera
     from scene3d._scene import Scene
 
-__all__ = ["moment_at", "rollout_pictures"]
+__all__ = ["rollout_pictures"]
 
 WIDTH = 480
 """Longest side of a picture [px]."""
@@ -50,8 +50,8 @@ def rollout_pictures(scene: Scene, rollout: Rollout) -> list[tuple[str, NDArray[
     away = np.linalg.norm(poses[good][:, -1, :, :3] - poses[good][:, 0, :, :3], axis=-1)
     moved = np.flatnonzero((away > MOVED).any(axis=0))
     camera = best_view(scene, rollout).camera.fitted(WIDTH)
-    start = draw(moment_at(scene, rollout, first, 0), camera)[0]
-    end = draw(moment_at(scene, rollout, first, last), camera)[0]
+    start = draw(_moment_at(scene, rollout, first, 0), camera)[0]
+    end = draw(_moment_at(scene, rollout, first, last), camera)[0]
     pictures = [("the beginning", start), ("the end", end)]
     if len(good) > 1:
         pictures.append(
@@ -60,7 +60,7 @@ def rollout_pictures(scene: Scene, rollout: Rollout) -> list[tuple[str, NDArray[
     return pictures
 
 
-def moment_at(scene: Scene, rollout: Rollout, future: int, index: int) -> Moment:
+def _moment_at(scene: Scene, rollout: Rollout, future: int, index: int) -> Moment:
     """One kept state of one future."""
     poses = rollout.T_world_body[future, index, : len(scene.objects)].detach().float().cpu().numpy()
     x = rollout.x[future, index].detach().float().cpu().numpy()
@@ -82,7 +82,7 @@ def _fan(
     picture = end.astype(np.float32)
     channels = [index + 1 for index in moved]
     for future in chosen.tolist():
-        moment = moment_at(scene, rollout, future, -1)
+        moment = _moment_at(scene, rollout, future, -1)
         share = strength * shares_of(moment, camera)[..., channels].sum(axis=-1, keepdims=True)
         picture += share * (draw(moment, camera)[0].astype(np.float32) - picture)
     return picture.round().clip(0, 255).astype(np.uint8)

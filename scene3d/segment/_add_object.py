@@ -162,7 +162,7 @@ def _thing(
     from scene3d.segment._request import SegmentRequest
 
     labels = Labels((name,), own.long(), (confidence,), tuple(supports), (True,))
-    made = make_objects(replace(scene, splats=world, objects=(), filled=0), labels, SegmentRequest())
+    made = make_objects(replace(scene, splats=world, objects=(), joints=(), filled=0), labels, SegmentRequest())
     return made.objects[0]
 
 

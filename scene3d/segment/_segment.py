@@ -105,7 +105,7 @@ def segment(
     chosen = choose_labels(flat, request, _components(scene))
     tell("shaping bodies", 0.35)
     made = make_objects(replace(flat, splats=chosen.splats), chosen.labels, request, before=scene.objects)
-    notes = [*chosen.labels.notes, *made.notes]
+    notes = [*chosen.labels.notes, *made.notes, *_without_joints(scene)]
     tell("filling holes", 0.8)
     around = (len(made.objects), flat.cameras, chosen.labels.supports)
     splats, of_splat = with_inner_floors(chosen.splats, made.of_splat, *around)
@@ -115,6 +115,12 @@ def segment(
     result, notes = _deformed(result, notes)
     told = {"method": chosen.method, "notes": notes, "seed": request.seed}
     return replace(result, source={**scene.source, "segment": told})
+
+
+def _without_joints(scene: Scene) -> list[str]:
+    """What to say of the joints that the scene had: which of the new objects they would join, nobody knows."""
+    count = len(scene.joints)
+    return [f"{count} joint{'' if count == 1 else 's'} left out: the objects were found anew."] if count else []
 
 
 def _components(scene: Scene) -> Tensor | None:

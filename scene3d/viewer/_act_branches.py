@@ -53,12 +53,10 @@ class Branches:
 
             def back() -> None:
                 with session.lock:
-                    index = find(session, made)
-                    if index is not None:
-                        session.remove(index)
+                    self._take(made)
                     go(session, place)
 
-            self._history.add(label, back)
+            self._history.add(label, back, lambda: self._bring(made))
 
     def forget(self) -> None:
         """The scene is another one."""
@@ -81,8 +79,21 @@ class Branches:
                         session.shown += session.shown >= at
                 go(session, place)
 
-            self._history.add(f"remove {track.name}", back)
+            self._history.add(f"remove {track.name}", back, lambda: self._take(track))
         return ""
+
+    def _bring(self, track: Track) -> None:
+        """Show a track that may have left the page."""
+        with self._session.lock:
+            if find(self._session, track) is None:
+                self._session.add(self._latest(track))
+
+    def _take(self, track: Track) -> None:
+        """Take a track off the page."""
+        with self._session.lock:
+            index = find(self._session, track)
+            if index is not None:
+                self._session.remove(index)
 
     def save(self) -> str:
         """Write the track that is shown, and what it branched off, into the scene folder; returns why not, or ""."""
@@ -93,14 +104,16 @@ class Branches:
             return "This is the scene as photographed; push something, and save what comes of it."
 
         def work(tell: Tell) -> None:
+            from scene3d._scene_world import body_names
             from scene3d.files import load_scene
             from scene3d.report import renew_gallery
-            from scene3d.viewer._edit_change import kept_tracks
+            from scene3d.viewer._edit_change import same_bodies
 
             tell(0.1, track.name)
             if self._session.scene is not scene:
                 raise UsageError("The scene was edited meanwhile, so this rollout is of things that are gone.")
-            if not kept_tracks(scene, load_scene(self._session.folder)):
+            now = load_scene(self._session.folder)
+            if not same_bodies(scene, now) or body_names(scene) != body_names(now):
                 raise UsageError(
                     "The scene on disk was changed by something else, so this rollout would be one of another scene. "
                     "Open the viewer anew."

@@ -21,11 +21,14 @@ __all__ = ["select_by_click", "to_the_right"]
 
 
 def select_by_click(session: Session, server: ViserServer, push: PushTool, drop: DropTool, gizmo: Gizmo) -> None:
-    """Listen to clicks, as long as no other tool has them; those on arrows and handles are none on what is behind."""
+    """Listen to clicks, as long as no other tool has them.
+
+    Those on arrows, handles and the capture's cameras are none on what is behind.
+    """
 
     def clicked(event: SceneClickEvent) -> None:
         ray = event.ray_origin, event.ray_direction
-        if session.tool or push.hit(*ray) or drop.hit(*ray):
+        if session.tool or push.hit(*ray) or drop.hit(*ray) or any(hit(*ray) for hit in session.shields):
             return
         with session.lock:
             push.facing = to_the_right(event.client.camera.wxyz)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from scene3d.viewer._act_clicks import select_by_click, to_the_right
 from scene3d.viewer._act_highlight import BRAND, Highlight
+from scene3d.viewer._act_look import look_at_selected, sees_selected
 from scene3d.viewer._act_sliders import ChangeSliders
 from scene3d.viewer._act_text import about, outcome_text
 from scene3d.viewer._acts import Acts
 from scene3d.viewer._drop_tool import HIGHEST, LOWEST, DropTool
 from scene3d.viewer._gizmo import Gizmo
 from scene3d.viewer._push_tool import PushTool
+from scene3d.viewer._session import NO_OBJECT
 
 if TYPE_CHECKING:
     from viser import GuiEvent, ViserServer
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_act_panel"]
 
-NONE = "none"
 TOOLS = ("Push", "Drop", "Move")
 
 
@@ -45,7 +46,7 @@ class _Panel:
         self._add_start()
         self._result = self._gui.add_markdown("", visible=False)
         self._add_history(server)
-        self._sliders = ChangeSliders(self.acts, server)
+        ChangeSliders(self.acts, server)
         select_by_click(session, server, self._push, self._drop, self._gizmo)
         for signal in (session.selection_changed, session.scene_changed, self.acts.changed):
             signal.connect(self._follow)
@@ -69,6 +70,12 @@ class _Panel:
                 self._push.facing = to_the_right(event.client.camera.wxyz)
                 names = self._names()
                 self._session.select(names.index(event.target.value) - 1 if event.target.value in names else None)
+                if not sees_selected(self._session, event.client):
+                    look_at_selected(self._session, event.client)
+
+        self._gui.add_command("Look at the selected object", hotkey="F").on_trigger(
+            lambda event: _say(event, look_at_selected(self._session, event.client))
+        )
 
     def _add_tools(self) -> None:
         gui = self._gui
@@ -110,15 +117,23 @@ class _Panel:
         self._start.on_click(lambda event: _say(event, self._begin()))
 
     def _add_history(self, server: ViserServer) -> None:
-        self._buttons = self._gui.add_button_group(
-            "Rollout",
-            ("Undo", "Save", "Remove"),
-            hint="Save writes it into the scene folder; Remove takes it off the page",
+        kept = self._gui.add_button_group(
+            "Rollout", ("Save", "Remove"), hint="Save writes it into the scene folder; Remove takes it off the page"
         )
-        does = {"Undo": self._undo, "Save": self.acts.branches.save, "Remove": self.acts.branches.remove}
-        self._buttons.on_click(lambda event: _say(event, does[event.target.value]()))
+        done = self._gui.add_button_group("History", ("Undo", "Redo"), hint="Of what was done in this tab")
+        does = {
+            "Save": self.acts.branches.save,
+            "Remove": self.acts.branches.remove,
+            "Undo": self._undo,
+            "Redo": self._redo,
+        }
+        for buttons in (kept, done):
+            buttons.on_click(lambda event: _say(event, does[event.target.value]()))
         server.gui.add_command("Undo", hotkey="Z", modifier="cmd/ctrl").on_trigger(
             lambda event: _say(event, self._undo())
+        )
+        server.gui.add_command("Redo", hotkey="Z", modifier="cmd/ctrl+shift").on_trigger(
+            lambda event: _say(event, self._redo())
         )
 
     # What it does.
@@ -138,10 +153,13 @@ class _Panel:
     def _undo(self) -> str:
         return "" if self.acts.history.undo() else "There is nothing to undo."
 
+    def _redo(self) -> str:
+        return "" if self.acts.history.redo() else "There is nothing to do again."
+
     # What it shows.
 
     def _names(self) -> tuple[str, ...]:
-        return (NONE, *(thing.name for thing in self._session.scene.objects))
+        return (NO_OBJECT, *(thing.name for thing in self._session.scene.objects))
 
     def _follow(self) -> None:
         session, acts = self._session, self.acts
@@ -164,9 +182,8 @@ class _Panel:
             if chosen and index is not None:
                 verb = {"Push": "Push", "Drop": "Drop", "Move": "Let go of"}[tool]
                 many = f"{acts.futures} future{'s' * (acts.futures > 1)}"
-                label = f"{verb} {session.scene.objects[index].name} · {many}"
-                self._start.label = "Simulating…" if acts.busy else label
-            self._start.disabled = acts.busy
+                self._start.label = f"{verb} {session.scene.objects[index].name} · {many}"
+            self._start.disabled = acts.full
             self._push.show(tool == "Push")
             self._drop.show(tool == "Drop")
             self._gizmo.show(tool == "Move")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scene3d.viewer._act_changes import Change, ranges
+from scene3d.viewer._future_words import dropped
 from scene3d.viewer._outcome_text import outcome_lines, trust_line
 
 if TYPE_CHECKING:
@@ -45,5 +46,5 @@ def outcome_text(track: Track) -> str:
     rows = track.document.get("outcomes", ())
     if not rows and not track.document.get("flagged"):
         return ""
-    lines = [*outcome_lines(rows), trust_line(track.document)]
+    lines = [*outcome_lines(rows, dropped(track)), trust_line(track.document)]
     return f"<small>{'<br>'.join(line for line in lines if line)}</small>"

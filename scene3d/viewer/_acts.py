@@ -1,8 +1,8 @@
 """What people do to a scene in a session: move, change, push, drop, save, remove; and take back.
 
 Buttons and gizmos call `Acts`; it changes the `Session`, whose signals everything else follows. Each deed leaves an
-entry in the history. Simulations run as jobs, one at a time: what is asked for meanwhile is refused in words, which
-`Acts` returns instead of raising, for it is people who read them.
+entry in the history. Simulations run as jobs, one after the other, each from the moment that was shown when it was
+asked for. What cannot be is refused in words, which `Acts` returns instead of raising, for it is people who read them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scene3d._errors import UsageError
+from scene3d._scene_joints import carried, hanging
+from scene3d._scene_world import held_by
 from scene3d.viewer._act_branches import Branches
 from scene3d.viewer._act_changes import Change, altered
 from scene3d.viewer._act_place import Place, go, place_of
@@ -38,6 +40,10 @@ __all__ = ["Acts"]
 POSTERIOR = "latents.npz"
 """Where `scene3d identify` puts what recordings told."""
 GONE = "The scene was edited meanwhile, so these futures are of things that are gone."
+MOST_ASKED = 4
+"""Simulations that are under way or wait."""
+READY = 0.2
+"""Share of the work after which contact geometry is known."""
 SHORTEST = 0.05
 """Of a rollout that nobody sees [s]."""
 _ENGINE = threading.Lock()
@@ -62,12 +68,20 @@ class Acts:
         """Whether the contact network takes part."""
         self.changed = Signal()
         """Changes to bodies, or whether something is being simulated."""
-        self.busy = False
-        """Whether something is being simulated."""
+        self._asked: list[tuple[Moment, str]] = []
+        """What is being simulated, and what waits for it: moments and deeds."""
         self._dragged: tuple[int, Place] | None = None
-        self._closed = False
-        session.closed.connect(self._close)
         session.scene_changed.connect(self._forget)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being simulated."""
+        return bool(self._asked)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can be asked for until something is done."""
+        return len(self._asked) >= MOST_ASKED
 
     @property
     def posterior(self) -> Path | None:
@@ -83,14 +97,25 @@ class Acts:
             self.end_move()
             self.session.set_clock(playing=False)
             self._dragged = (index, place_of(self.session))
+            held = held_by(self.session.scene, self._name(index))
+            if held:
+                self.session.say(f"{self._name(index)} is held in its place by the joint {held!r}. Push it.")
 
     def move(self, index: int, pose: NDArray[np.float32]) -> None:
-        """It goes along; a pose (7,) that is no number, or of an object that is gone, is passed over."""
+        """It goes along, and what hangs on it by joints as well.
+
+        A pose (7,) that is no number, or of an object that is gone or held in its place by a joint, is passed over.
+        """
         with self.session.lock:
-            if 0 <= index < len(self.session.scene.objects) and np.isfinite(pose).all():
+            scene = self.session.scene
+            if 0 <= index < len(scene.objects) and np.isfinite(pose).all():
                 if self._dragged is None:
                     self.begin_move(index)
-                self.session.put(index, pose)
+                if held_by(scene, self._name(index)):
+                    return
+                poses = dict(enumerate(self.session.poses()[: len(scene.objects)].tolist()))
+                for place, there in carried(scene.joints, poses, index, pose.tolist())[0].items():
+                    self.session.put(place, np.asarray(there, dtype=np.float32))
 
     def end_move(self) -> None:
         """It is let go, or whoever held it left."""
@@ -102,15 +127,18 @@ class Acts:
             now, then = self.session.moved.get(index), place.moved.get(index)
             if now is not None and (then is None or not np.array_equal(now, then)):
                 name = self.session.scene.objects[index].name
-                self.history.add(f"move {name}", lambda: go(self.session, place))
+                after = place_of(self.session)
+                self.history.add(f"move {name}", lambda: go(self.session, place), lambda: go(self.session, after))
 
     def put_back(self, index: int) -> None:
         """To where the track has it."""
         with self.session.lock:
             if index in self.session.moved:
                 place, name = place_of(self.session), self.session.scene.objects[index].name
-                self.session.put(index, None)
-                self.history.add(f"put {name} back", lambda: go(self.session, place))
+                for other in hanging(self.session.scene.joints, index).objects:
+                    self.session.put(other, None)
+                after = place_of(self.session)
+                self.history.add(f"put {name} back", lambda: go(self.session, place), lambda: go(self.session, after))
 
     # Changing what is known.
 
@@ -130,7 +158,8 @@ class Acts:
         name = self.session.scene.objects[index].name
         self._set_change(index, after)
         key = f"{index} {quantity}" if quantity else ""
-        self.history.add(f"change {name}", lambda: self._set_change(index, before), key=key)
+        back, forth = (lambda: self._set_change(index, before)), (lambda: self._set_change(index, after))
+        self.history.add(f"change {name}", back, forth, key=key)
 
     def _set_change(self, index: int, change: Change) -> None:
         with self.session.lock:
@@ -195,13 +224,17 @@ class Acts:
         with session.lock:
             if index is not None and (reason := self.why_not(index)):
                 return reason
-            if self.busy:
-                return "A simulation is under way; wait until it is done."
             try:
                 moment = present(session)
             except UsageError as error:
                 return str(error)
-            self.busy = True
+            # Two people may push at once; one who clicks twice means it once.
+            if any(words == other and moment.same_as(then) for then, other in self._asked):
+                return "That simulation is under way; wait until it is done."
+            if self.full:
+                return "Enough simulations are under way; wait until one is done."
+            asked = moment, words
+            self._asked.append(asked)
             place, scene, changes = place_of(session), session.scene, dict(self.changes)
         said = [change.words(scene.objects[i].name) for i, change in sorted(changes.items())]
         deeds = [*(f"put {name}" for name in moment.put), *said, *([words] if words else [])]
@@ -214,7 +247,8 @@ class Acts:
                 self.branches.add(simulation, moment, place, label, deeds)
 
         def done(_: object) -> None:
-            self.busy = False
+            with session.lock:
+                self._asked.remove(asked)
             self.changed.send()
 
         self.changed.send()
@@ -230,18 +264,22 @@ class Acts:
         drops: Sequence[Drop],
         tell: Tell,
     ) -> Simulation:
-        from scene3d._simulate import simulate
+        from scene3d._simulate import prepare_contacts, simulate
 
         def told(share: float, words: str) -> None:
             # What this raises ends the work.
-            if self.session.scene is not scene or self._closed:
+            if self.session.scene is not scene:
                 raise UsageError(GONE)
             tell(0.95 * share, words)
+
+        def prepared(share: float) -> None:
+            told(READY * share, "preparing contacts")
 
         def alter(world: World, latents: Latents) -> Latents:
             return altered(scene, world, latents, changes)
 
         with _ENGINE:
+            prepare_contacts(scene, on_progress=prepared)
             return simulate(
                 scene,
                 pushes=pushes,
@@ -254,7 +292,7 @@ class Acts:
                 posterior=self.posterior,
                 network=self.network,
                 assume_scale=not scene.metric,
-                tell=told,
+                tell=lambda share, words: told(READY + (1 - READY) * share, words),
             )
 
     def prepare(self, tell: Tell) -> None:
@@ -266,7 +304,7 @@ class Acts:
             return
 
         def told(share: float, _: str = "") -> None:
-            if self.session.scene is not scene or self._closed:
+            if self.session.scene is not scene:
                 raise UsageError(GONE)
             tell(share, "")
 
@@ -281,9 +319,6 @@ class Acts:
                 assume_scale=not scene.metric,
                 tell=lambda share, _: told(0.7 + 0.3 * share),
             )
-
-    def _close(self) -> None:
-        self._closed = True
 
     def _forget(self) -> None:
         """The scene is another one: its bodies, and what was done to them, are gone."""

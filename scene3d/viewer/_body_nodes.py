@@ -20,22 +20,17 @@ if TYPE_CHECKING:
 
     from scene3d.viewer._session import Session
 
-__all__ = ["BodyNodes", "node_name"]
+__all__ = ["BodyNodes"]
 
 
 USUAL_SIDE = 0.15
 """Of the objects on a table [m]."""
 
 
-def node_name(name: str) -> str:
-    """An object's name as part of a node's name, where a slash would mean a child."""
-    return name.replace("/", "_")
-
-
 class BodyNodes:
     """Frames and splats of the present scene."""
 
-    def __init__(self, session: Session, server: ViserServer, most: int = MOST_SPLATS) -> None:
+    def __init__(self, session: Session, server: ViserServer, most: int = MOST_SPLATS, *, veiled: bool = False) -> None:
         self._session, self._server, self._most = session, server, most
         self.frames: list[Any] = []
         """Frame handles of the scene's objects, in their order."""
@@ -46,6 +41,7 @@ class BodyNodes:
         self.painter = Painter(session.jobs.report)
         """Draws what need not be there at once."""
         self._visible = self._objects = True
+        self._veiled = veiled
         session.scene_changed.connect(self._build)
         session.moment_changed.connect(self._move)
         self._deformed = DeformedSplats(session, self)
@@ -53,7 +49,7 @@ class BodyNodes:
 
     def frame_path(self, index: int) -> str:
         """Name of the frame node of an object."""
-        return f"/bodies/{node_name(self._session.scene.objects[index].name)}"
+        return f"/bodies/{self._session.scene.objects[index].name}"
 
     @property
     def size(self) -> float:
@@ -74,9 +70,16 @@ class BodyNodes:
         self._objects = visible
         self._switch()
 
+    def unveil(self) -> None:
+        """Splats that were to be hidden for the time being, ``veiled``, need not be any more."""
+        self._veiled = False
+        self._switch()
+
     def _switch(self) -> None:
-        for place, handle in enumerate(self.splats):
-            handle.visible = self._visible and (place == 0 or self._objects)
+        visible = self._visible and not self._veiled
+        with self._server.atomic():
+            for place, handle in enumerate(self.splats):
+                handle.visible = visible and (place == 0 or self._objects)
 
     def close(self) -> None:
         """Draw nothing any more."""

@@ -13,7 +13,7 @@ from scene3d._errors import UsageError
 if TYPE_CHECKING:
     from scene3d._scene import Scene
 
-__all__ = ["LEAST_MASS", "Said", "apply", "kept_tracks", "said_of"]
+__all__ = ["LEAST_MASS", "Said", "apply", "said_of", "same_bodies"]
 
 LEAST_MASS = 1e-4
 """Masses in the form are whole multiples of it [kg]; what was not changed there stays what it was."""
@@ -73,15 +73,16 @@ def apply(scene: Scene, name: str, said: Said, shown: Said) -> tuple[Scene, str]
     return scene, f"{name} is {', '.join(words)} now."
 
 
-def kept_tracks(before: Scene, after: Scene) -> bool:
-    """Whether rollouts of one scene are ones of the other: the same objects of the same shapes, in the same order."""
+def same_bodies(before: Scene, after: Scene) -> bool:
+    """Whether rollouts of one scene are ones of the other: objects of the same shapes in the same order, whatever they
+    are called.
+    """
     import numpy as np
 
-    if len(before.objects) != len(after.objects):
+    if (len(before.objects), len(before.supports)) != (len(after.objects), len(after.supports)):
         return False
     return all(
-        a.name == b.name
-        and a.kind == b.kind
+        a.kind == b.kind
         and a.body.mesh.faces.shape == b.body.mesh.faces.shape
         and a.body.mesh.vertices.shape == b.body.mesh.vertices.shape
         and bool(np.allclose(a.body.mesh.vertices, b.body.mesh.vertices, atol=1e-6))

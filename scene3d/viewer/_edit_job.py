@@ -1,7 +1,7 @@
 """An edit as a job: the scene is read anew, changed, saved through its commit point, and shown.
 
-Reading it anew means that what somebody changed from a terminal meanwhile is not lost. Rollouts stay in the page as
-long as they are of the same bodies; those that are not stay on disk.
+Reading it anew means that what somebody changed from a terminal meanwhile is not lost. Rollouts stay in the page, and
+so does the moment shown, as long as they are of the same bodies, under whatever names; those that are not stay on disk.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scene3d.viewer._edit_change import kept_tracks
+from scene3d.viewer._edit_change import same_bodies
+from scene3d.viewer._renamed_tracks import renamed_track
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -60,13 +61,13 @@ def show_scene(
     world = session.world_of(scene)
     with session.lock:
         before, tracks, chosen = session.scene, session.tracks[1:], session.selected
-        name = select if select is not None else before.objects[chosen].name if chosen is not None else ""
-        session.replace_scene(scene, world)
-        same = kept_tracks(before, scene)
-        for track in tracks if same else ():
-            session.add(track, show=False)
         names = [thing.name for thing in scene.objects]
-        session.select(names.index(name) if name in names else None)
+        same = same_bodies(before, scene)
+        if chosen is not None and not same:
+            name = before.objects[chosen].name
+            chosen = names.index(name) if name in names else None
+        session.replace_scene(scene, world, [renamed_track(track, before, scene) for track in tracks] if same else ())
+        session.select(names.index(select) if select in names else chosen)
     if tracks and not same:
         words += f" {_counted(len(tracks))} of the bodies before left the page; what was saved is still on disk."
     said(words)

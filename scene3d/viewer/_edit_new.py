@@ -71,8 +71,8 @@ def _add(session: Session, origin: Any, direction: Any, name: str, said: Tellabl
         tell(0.02, "looking where the click is")
         met = where_ray_meets(moment, origin, direction)
         if met.component:
-            known = moment.scene.objects[met.component - 1].name
-            raise _known(known)
+            session.select(met.component - 1)
+            raise _known(moment.scene.objects[met.component - 1].name)
         changed, words = add_clicked(scene, met, origin, name, tell)
         made[0] = changed.objects[-1].name
         return changed, words
@@ -83,7 +83,7 @@ def _add(session: Session, origin: Any, direction: Any, name: str, said: Tellabl
 def _known(name: str) -> Exception:
     from scene3d._errors import SegmentError
 
-    return SegmentError(f"That is {name}, which is an object already.")
+    return SegmentError(f"That is {name}, an object already; it is selected now.")
 
 
 def _find(session: Session, said: Tellable, tell: Tell) -> None:

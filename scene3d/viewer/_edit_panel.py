@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scene3d.viewer._edit_change import LEAST_MASS, Said, apply, said_of
 from scene3d.viewer._edit_job import change_scene, show_scene
+from scene3d.viewer._session import NO_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from scene3d.viewer._session import Session
 
 __all__ = ["EditPanel", "add_edit_panel"]
-
-NONE = "Choose or click one"
-POINT = "point"
-"""Name of the tool that takes the click on a new thing."""
 
 
 def add_edit_panel(session: Session, server: ViserServer, nodes: BodyNodes) -> EditPanel:
@@ -52,7 +49,7 @@ class EditPanel:
         from dynamics._material import load_materials
 
         gui = self._gui
-        self._object = gui.add_dropdown("Object", (NONE,), hint="Also by a click on it in the page.")
+        self._object = gui.add_dropdown("Object", (NO_OBJECT,), hint="Also by a click on it in the page.")
         self._form = gui.add_form(None)
         with self._form:
             self._name = gui.add_text("Name", "")
@@ -77,7 +74,7 @@ class EditPanel:
         self._deeds.on_click(lambda _: self._do(str(self._deeds.value)))
 
     def _add_pair(self) -> None:
-        self._other = self._gui.add_dropdown("Merge with", (NONE,))
+        self._other = self._gui.add_dropdown("Merge with", (NO_OBJECT,))
         self._merge = self._gui.add_button(
             "Merge", color="gray", hint="Make the selected object and this one a single object."
         )
@@ -101,9 +98,9 @@ class EditPanel:
         with session.lock:
             scene, index = session.scene, session.selected
         names = tuple(thing.name for thing in scene.objects)
-        chosen = NONE if index is None else names[index]
-        _choose(self._object, (NONE, *names), chosen)
-        others = tuple(name for name in names if name != chosen) or (NONE,)
+        chosen = NO_OBJECT if index is None else names[index]
+        _choose(self._object, (NO_OBJECT, *names), chosen)
+        others = tuple(name for name in names if name != chosen) or (NO_OBJECT,)
         _choose(self._other, others, self._other.value if self._other.value in others else others[0])
         self._shown = None if index is None else said_of(scene, index)
         if self._shown is not None:
@@ -149,7 +146,7 @@ class EditPanel:
         from scene3d.edit import merge
 
         shown, other = self._shown, str(self._other.value)
-        if shown is None or other == NONE:
+        if shown is None or other == NO_OBJECT:
             return
         name = shown.name
 

@@ -185,6 +185,8 @@ def _server(dark: bool) -> Iterator[ViserServer]:
     server = open_server("127.0.0.1", 0, "scene3d")
     try:
         server.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False)
+        # Splats need no light, and the page would stay pale until a picture of a sky is unpacked.
+        server.scene.configure_environment_map(None)
         yield server
     finally:
         close_server(server)
@@ -220,10 +222,9 @@ def _recorded(
 
 def _nodes(server: ViserServer, scene: Scene, arrays: SceneArrays) -> tuple[list[Any], list[Any]]:
     """Background and bodies: the frames of the bodies, and their splats (None where there are none)."""
-    from scene3d.viewer._body_nodes import node_name
     from scene3d.viewer._splat_arrays import MAGNIFIED
 
-    paths = ["/background", *(f"/bodies/{node_name(thing.name)}" for thing in scene.objects)]
+    paths = ["/background", *(f"/bodies/{thing.name}" for thing in scene.objects)]
     frames, splats = [], []
     for path, part in zip(paths, arrays.parts, strict=True):
         frames.append(server.scene.add_frame(path, show_axes=False))

@@ -1,7 +1,8 @@
 """Work that would block the page: one job after the other in a thread, with its progress and its errors told.
 
 A job is a function that is given `tell(share, words)`. Panels show `Jobs.now`; what goes wrong ends up in `failed` as
-the one sentence that the error carries.
+the one sentence that the error carries. After `close`, `tell` raises: a job ends where it says how far it is, never
+within a save, which tells nothing until it is whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from scene3d.viewer._signal import Signal
 __all__ = ["Job", "Jobs", "Tell"]
 
 Tell = Callable[[float, str], None]
-"""Called with the share that is done, 0 to 1, and what is being done."""
+"""Called with the share that is done, 0 to 1, and what is being done; what it raises must end the work."""
+
+
+class _Closed(Exception):
+    """Nobody waits for this work any more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Jobs:
         """Do some work after what is being done already; never raises what the work raises."""
 
         def tell(share: float, words: str = "") -> None:
+            if self._closed.is_set():
+                raise _Closed
             self.now = Job(label, share, words)
             self._told()
 
@@ -53,9 +60,11 @@ class Jobs:
             if self._closed.is_set():
                 return
             self.failed = ""
-            tell(0.0)
             try:
+                tell(0.0)
                 work(tell)
+            except _Closed:
+                pass
             except Exception as error:
                 self.report(label, error)
             finally:
@@ -82,7 +91,7 @@ class Jobs:
             self.changed.send()
 
     def close(self) -> None:
-        """Start nothing any more; what runs is not waited for."""
+        """Start nothing any more; what runs is asked to end, and not waited for."""
         self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -35,7 +35,7 @@ METRES_PER_TURN = 0.012
 """At 1 rad/s [m]."""
 METRES_PER_NEWTON = 0.05
 LONGEST = 0.35
-"""[m]"""
+"""Of an arrow, whatever it means [m]."""
 STEPS = 2
 """The first steps from a cold start share forces out unevenly."""
 WEAK = 0.02
@@ -76,7 +76,10 @@ class VelocityLayer(_Arrows):
     """Linear and angular velocities."""
 
     name, label = "velocities", "Velocities"
-    hint = "Blue: 15 cm for 1 m/s. Yellow: the axis of turning, 12 cm for 10 rad/s"
+    hint = (
+        f"Blue: {100 * METRES_PER_SPEED:.0f} cm for 1 m/s. "
+        f"Yellow: the axis of turning, {1000 * METRES_PER_TURN:.0f} cm for 10 rad/s"
+    )
 
     def lacking(self) -> str:
         return "" if len(self.session.tracks) > 1 else "There is no rollout yet."
@@ -100,7 +103,8 @@ class ContactLayer(_Arrows):
 
     name, label = "forces", "Forces"
     hint = (
-        "Dots where bodies touch; red: forces on the upper body, 2 cm for 1 N; yellow: pushes. Shown while time stands"
+        f"Dots where bodies touch; red: forces on the upper body, {100 * METRES_PER_NEWTON:.0f} cm for 1 N; "
+        "yellow: pushes. Shown while time stands"
     )
 
     def lacking(self) -> str:

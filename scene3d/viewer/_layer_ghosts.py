@@ -3,6 +3,9 @@
 A ghost is a node of some splats on the surface of a collider, sent once; then only its pose. Ghosts that stand about
 where the splats of their body are drawn are hidden, for they would only tint them; of ghosts that stand in one place,
 the first is drawn for all, for together they would be a fog.
+
+A browser that is given more splats, or fewer, draws none of any until it has sorted them anew: the page goes dark for a
+blink. Ghosts that are not needed any more are therefore hidden and wait for a rollout that can use them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dynamics import TriangleMesh
+    from scene3d._scene import Scene
     from scene3d.viewer._splat_arrays import SplatArrays
     from scene3d.viewer._track import Track
 
@@ -33,6 +37,8 @@ FEWEST, MOST = 250, 1000
 """...within these bounds."""
 THICK, THIN, DENSE = 0.2, 0.05, 0.9
 """Opacity of a ghost: `DENSE` over how many there are, within these bounds."""
+MOST_KEPT = 2 * ALL_SPLATS
+"""With more splats than so many, ghosts that are not needed are taken away."""
 APART, TURNED, SHARE = 0.008, 0.2, 0.12
 """Ghosts nearer to what is shown, or to one that is drawn, are hidden [m, rad]; or nearer than a share of the body's
 diagonal, if that is more."""
@@ -55,9 +61,12 @@ class _Ghosts(Layer):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self._count, self._opacity = MOST, THICK
-        self._bodies: dict[tuple[int, int], tuple[TriangleMesh, SplatArrays]] = {}
-        """Splats of the bodies' meshes, made when first needed."""
-        self._held: list[Track] = []
+        self._bodies: dict[tuple[int, int], SplatArrays] = {}
+        """Splats of the bodies' meshes, of so many each, made when first needed."""
+        self._sizes: dict[str, int] = {}
+        """Splats of each node."""
+        self._scene: Scene | None = None
+        """Whose bodies they are."""
 
     def ghosts(self) -> list[Ghost]:
         """Which; called with the session's lock held."""
@@ -67,6 +76,9 @@ class _Ghosts(Layer):
         with self.session.lock:
             scene, time, shown = self.session.scene, self.session.clock.time, self.session.poses()
             ghosts = self.ghosts()
+        if scene is not self._scene:
+            self.clear()
+            self._scene = scene
         count = sum(int(ghost.track.moves[: len(scene.objects)].sum()) for ghost in ghosts)
         self._count = int(np.clip(ALL_SPLATS // max(count, 1), FEWEST, MOST))
         self._opacity = float(np.clip(DENSE / max(len(ghosts), 1), THIN, THICK))
@@ -80,40 +92,57 @@ class _Ghosts(Layer):
                 own = np.stack([poses[place][index] for place in some])
                 size = float(np.linalg.norm(np.diff(thing.body.mesh.bounds, axis=0)))
                 for place, visible in zip(some, stand_apart(own, shown[index], size).tolist(), strict=True):
-                    ghost = ghosts[place]
-                    name = f"{index}/{id(ghost.track)}-{ghost.future}"
+                    color = ghosts[place].color
+                    # What looks the same can stand for another future, of another rollout.
+                    name = f"{index}/{bytes(color).hex()}-{1000 * self._opacity:.0f}-{place}"
                     wanted.add(name)
                     pose = poses[place][index]
                     # One that is hidden needs a place all the same.
                     pose = pose if np.isfinite(pose).all() else shown[index]
-                    self._put(name, thing.body.mesh, ghost, pose, visible)
-            for name in set(self.handles) - wanted:
-                self.drop(name)
-        # Nodes are told apart by the identity of their track, which must not come again before they are gone.
-        self._held = [ghost.track for ghost in ghosts]
+                    self._put(name, index, thing.body.mesh, color, pose, visible)
+            self._rest(set(self.handles) - wanted)
 
     def clear(self) -> None:
         super().clear()
         self._bodies.clear()
+        self._sizes.clear()
 
-    def _put(self, name: str, mesh: TriangleMesh, ghost: Ghost, pose: NDArray[np.float32], visible: bool) -> None:
+    def _rest(self, names: set[str]) -> None:
+        """Ghosts that nobody needs now."""
+        many = sum(self._sizes.values()) > MOST_KEPT
+        for name in names:
+            if many:
+                self.drop(name)
+                del self._sizes[name]
+            elif self.handles[name].visible:
+                self.handles[name].visible = False
+
+    def _put(
+        self,
+        name: str,
+        index: int,
+        mesh: TriangleMesh,
+        color: tuple[int, int, int],
+        pose: NDArray[np.float32],
+        visible: bool,
+    ) -> None:
         handle = self.handles.get(name)
         if handle is None:
-            # Hidden ones too: a browser that is given more splats draws none of any until it has sorted them anew.
-            splats, of = self._splats(mesh), {"position": pose[:3], "wxyz": pose[3:], "visible": visible}
-            self.handles[name] = add_splats(self.server, self.path(name), splats, ghost.color, self._opacity, **of)
+            # Hidden ones too: one that appears later would make the page blink.
+            splats, of = self._splats(index, mesh), {"position": pose[:3], "wxyz": pose[3:], "visible": visible}
+            self._sizes[name] = len(splats.centers)
+            self.handles[name] = add_splats(self.server, self.path(name), splats, color, self._opacity, **of)
             return
         if handle.visible != visible:
             handle.visible = visible
         if visible:
             handle.position, handle.wxyz = pose[:3], pose[3:]
 
-    def _splats(self, mesh: TriangleMesh) -> SplatArrays:
-        key = id(mesh), self._count
-        known = self._bodies.get(key)
-        if known is None or known[0] is not mesh:
-            known = self._bodies[key] = (mesh, mesh_splats(mesh.vertices, mesh.faces, self._count))
-        return known[1]
+    def _splats(self, index: int, mesh: TriangleMesh) -> SplatArrays:
+        key = index, self._count
+        if key not in self._bodies:
+            self._bodies[key] = mesh_splats(mesh.vertices, mesh.faces, self._count)
+        return self._bodies[key]
 
 
 class FutureLayer(_Ghosts):

@@ -13,7 +13,7 @@ from scene3d._errors import UsageError
 if TYPE_CHECKING:
     from viser import ViserServer
 
-__all__ = ["close_server", "free_port", "open_server"]
+__all__ = ["close_server", "free_port", "open_server", "url_of"]
 
 TRIES = 100
 LAST_PORT = 65535
@@ -30,6 +30,13 @@ def open_server(host: str, port: int, label: str) -> ViserServer:
     port = free_port(host, port)
     with contextlib.redirect_stdout(io.StringIO()):  # It prints a frame with its addresses.
         return ViserServer(host=host, port=port, label=label, verbose=False)
+
+
+def url_of(server: ViserServer) -> str:
+    """Where its page is."""
+    host = server.get_host()
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{server.get_port()}"
 
 
 def close_server(server: ViserServer) -> None:

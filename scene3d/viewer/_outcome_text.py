@@ -6,33 +6,36 @@ and how far they go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-__all__ = ["outcome_lines", "trust_line"]
+__all__ = ["FATES", "LANDED", "outcome_lines", "trust_line"]
 
 SURE = 0.995
 """From this share of the futures on it is said without a number."""
 TOLD = 0.1
 """Less likely fates are left out."""
-SHORT = 0.02
-"""Distances below are told in centimetres with a decimal [m]."""
+SHORT, LONG = 0.02, 1.0
+"""Distances below are told in centimetres with a decimal, from there on in metres [m]."""
 SEEN = 0.001
 """Nobody sees that something moved by less [m]."""
 FATES = {"moves": "slides", "still moving": "still moves"}
 """Words for classes of `Outcome` that read badly in a sentence."""
+LANDED = {"moves": "lands"}
+"""Of what was dropped."""
 
 
-def outcome_lines(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def outcome_lines(rows: Sequence[Mapping[str, Any]], dropped: Collection[str] = ()) -> tuple[str, ...]:
     """One line for each object that something happens to, the farthest first, then one for those that stay.
 
     Args:
         rows: ``name``, ``outcome``, ``shares``, ``moved``: as `Simulation.document` has them in ``outcomes``.
+        dropped: Names of those that began in the air; distances are from below there.
     """
     still = [str(row["name"]) for row in rows if _share(row, "stays") >= SURE]
     lively = [row for row in rows if _share(row, "stays") < SURE]
     lively.sort(key=lambda row: -(row["moved"]["median"] or 0.0))
-    lines = [_line(row) for row in lively]
+    lines = [_line(row, row["name"] in dropped) for row in lively]
     if still:
         lines.append(f"{_listed(still)} {'stays' if len(still) == 1 else 'stay'}")
     return tuple(lines)
@@ -57,28 +60,35 @@ def trust_line(document: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(row: Mapping[str, Any], dropped: bool) -> str:
+    fates = {**FATES, **LANDED} if dropped else FATES
     outcome = str(row["outcome"])
     share = _share(row, outcome)
-    fate = FATES.get(outcome, outcome) + (f" in {100 * share:.0f} %" if share < SURE else "")
+    fate = fates.get(outcome, outcome) + (f" in {100 * share:.0f} %" if share < SURE else "")
     if outcome == "stays":
         farthest = row["moved"]["high"] or 0.0
-        else_ = f", else moves up to {_centimetres(farthest)} cm" if farthest > SEEN else ""
+        else_ = f", else moves up to {_length(farthest, farthest)}" if farthest > SEEN else ""
         return f"**{row['name']}** {fate}{else_}"
     rest = sorted(row["shares"].items(), key=lambda pair: -pair[1])
-    others = [f"{FATES.get(k, k)} in {100 * v:.0f} %" for k, v in rest if k != outcome and v >= TOLD]
-    return ", ".join([f"**{row['name']}** {fate}", *others, f"moves {_distance(row['moved'])}"])
+    others = [f"{fates.get(k, k)} in {100 * v:.0f} %" for k, v in rest if k != outcome and v >= TOLD]
+    far = f"{_distance(row['moved'])} aside" if dropped else f"moves {_distance(row['moved'])}"
+    return ", ".join([f"**{row['name']}** {fate}", *others, far])
 
 
 def _distance(moved: Mapping[str, float | None]) -> str:
-    low, median, high = (_centimetres(moved[k]) for k in ("low", "median", "high"))
-    return f"{median} cm" if low == high else f"{median} cm ({low} to {high})"
+    farthest = moved["high"] or 0.0
+    low, median, high = (_length(moved[k], farthest) for k in ("low", "median", "high"))
+    unit = median.rpartition(" ")[2]
+    return median if low == high else f"{median} ({low.removesuffix(f' {unit}')} to {high.removesuffix(f' {unit}')})"
 
 
-def _centimetres(metres: float | None) -> str:
+def _length(metres: float | None, farthest: float) -> str:
+    """With its unit, which is that of the farthest of several."""
+    if farthest >= LONG:
+        return "? m" if metres is None else f"{metres:.1f} m"
     if metres is None:
-        return "?"
-    return f"{100 * metres:.{1 if metres < SHORT else 0}f}"
+        return "? cm"
+    return f"{100 * metres:.{1 if metres < SHORT else 0}f} cm"
 
 
 def _share(row: Mapping[str, Any], outcome: str) -> float:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scene3d.report._moment import KINDS, Moment, colours, draw
+from scene3d.viewer._layer_cameras import look_from
 from scene3d.viewer._picture_moment import moment_of
 from scene3d.viewer._picture_thread import PictureThread
-from scene3d.viewer._picture_views import PAGE, camera_of_client, load_photo, views_of
+from scene3d.viewer._picture_views import PAGE, camera_of_client, load_photo, photo_words, views_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +92,9 @@ class PicturePanel:
         def _(event: Any) -> None:
             view = self._views.get(self.view.value)
             if event.client is not None and view is not None:
-                _look_from(event.client, view.camera)
+                seen = event.client.camera
+                ahead = float(np.linalg.norm(np.asarray(seen.look_at) - np.asarray(seen.position)))
+                look_from(event.client, view.camera, max(ahead, 0.1))
 
         @self.view.on_update
         def _(_: Any) -> None:
@@ -108,6 +111,7 @@ class PicturePanel:
         session.moment_changed.connect(self._thread.ask)
         session.scene_changed.connect(self._renew)
         session.closed.connect(self.close)
+        session.photo_chosen.connect(self._choose)
 
         @self._server.on_client_connect
         def _(client: ClientHandle) -> None:
@@ -135,6 +139,13 @@ class PicturePanel:
         if tuple(self.view.options) != options:
             self.view.options = options
         self._thread.ask()
+
+    def _choose(self) -> None:
+        """Somebody chose a photo elsewhere in the page."""
+        with self._lock:
+            found = [name for name, view in self._views.items() if view.name == self._session.photo]
+        if found:
+            self.view.value = found[0]
 
     def _kind(self) -> Any:
         return str(self.kind.value).lower()
@@ -187,7 +198,7 @@ class PicturePanel:
             return ""
         photo = self._photo(view)
         if photo is None:
-            return "" if view.photo is None else "the photo is gone"
+            return "" if view.photo is None else photo_words(view, None)
         if not moment.at_rest:
             return "objects are not where the photo shows them"
         return f"**{_psnr(moment, view, photo):.1f} dB**" + (", held out" if view.held_out else ", fitted")
@@ -209,14 +220,3 @@ def _psnr(moment: Moment, view: SceneView, photo: Photo) -> float:
 
 def _size(picture: NDArray[np.uint8]) -> str:
     return f"{picture.shape[1]} x {picture.shape[0]}"
-
-
-def _look_from(client: ClientHandle, camera: Camera) -> None:
-    """Move a page's view to a camera."""
-    pose = camera.T_world_cam.detach().cpu().double().numpy()
-    ahead = float(np.linalg.norm(np.asarray(client.camera.look_at) - np.asarray(client.camera.position)))
-    with client.atomic():
-        client.camera.up_direction = -pose[:3, 1]
-        client.camera.position = pose[:3, 3]
-        client.camera.look_at = pose[:3, 3] + max(ahead, 0.1) * pose[:3, 2]
-        client.camera.fov = float(2 * np.arctan(camera.height / 2 / float(camera.K[1, 1])))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scene3d._scene import Scene, SceneView
     from scene3d.capture._capture import Photo
 
-__all__ = ["PAGE", "camera_of_client", "load_photo", "views_of"]
+__all__ = ["PAGE", "camera_of_client", "load_photo", "photo_words", "views_of"]
 
 PAGE = "This page"
 """The choice that follows whoever moved last."""
@@ -38,6 +38,14 @@ def views_of(scene: Scene, folder: Path) -> dict[str, SceneView]:
     for path in sorted((folder / "cameras").glob("*.json"))[:MOST_FILES]:
         found.update({f"{path.stem}: {PurePosixPath(view.name).stem}": view for view in _cameras(path)})
     return found
+
+
+def photo_words(view: SceneView, photo: Photo | None) -> str:
+    """What a photo is called, or why there is none, in Markdown."""
+    name = PurePosixPath(view.name).stem
+    if photo is not None:
+        return f"Photo {name}" + (", held out of fitting" if view.held_out else "")
+    return f"Photo {name} is not there." if view.photo is None else f"Photo {name} is not at `{view.photo.path}`."
 
 
 def _cameras(path: Path) -> tuple[SceneView, ...]:

@@ -8,6 +8,7 @@ runs in `jobs`, never in a callback.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +21,15 @@ from scene3d.viewer._signal import Signal
 from scene3d.viewer._track import Track, still_track
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from dynamics import World
     from scene3d._scene import Scene
 
-__all__ = ["Session", "physics_of"]
+__all__ = ["NO_OBJECT", "Session", "physics_of"]
 
+NO_OBJECT = "none / click one"
+"""Among names in lists; no object is called so, for no name has a slash."""
 PHOTOS = "photos"
 """Name of the track in which nothing moves."""
 
@@ -55,6 +58,10 @@ class Session:
         """Poses (7,) of objects that somebody put elsewhere by hand, at the moment shown; forgotten when it changes."""
         self.tool = ""
         """Which tool has the clicks in the page now; empty: they select."""
+        self.photo = ""
+        """Name of the view of the capture that somebody chose last; empty when nobody did."""
+        self.shields: list[Callable[[ArrayLike, ArrayLike], bool]] = []
+        """Whether something that takes clicks itself lies on a ray from an origin (3,) in a direction (3,)."""
         self.lock = threading.RLock()
         self.jobs = Jobs()
         self.scene_changed = Signal()
@@ -67,6 +74,7 @@ class Session:
         """Time runs or stands, or at another speed."""
         self.selection_changed = Signal()
         self.tool_changed = Signal()
+        self.photo_chosen = Signal()
         self.notice = ""
         """What was last to be told to people."""
         self.noticed = Signal()
@@ -190,6 +198,12 @@ class Session:
                 self.tool = tool
                 self.tool_changed.send()
 
+    def choose_photo(self, name: str) -> None:
+        """Show a photo of the capture beside the page, by the name of its view."""
+        with self.lock:
+            self.photo = name
+            self.photo_chosen.send()
+
     def put(self, index: int, pose: NDArray[np.float32] | None) -> None:
         """Put an object elsewhere by hand, pose (7,); None puts it back."""
         with self.lock:
@@ -199,13 +213,21 @@ class Session:
                 self.moved[index] = np.asarray(pose, dtype=np.float32)
             self.moment_changed.send()
 
-    def replace_scene(self, scene: Scene, world: World | None) -> None:
-        """Go on with an edited scene; tracks of the former one are gone, for their bodies may be others."""
+    def replace_scene(self, scene: Scene, world: World | None, tracks: Sequence[Track] = ()) -> None:
+        """Go on with an edited scene.
+
+        Args:
+            scene: The scene.
+            world: Its physics.
+            tracks: Those that were there, in their order, if they are of this scene too: then the moment shown stays.
+                Without them there are none, for their bodies may be others.
+        """
         with self.lock:
-            self.scene, self.world = scene, world
-            self.tracks = [still_track(PHOTOS, _rest(scene, world))]
-            self.shown, self.future, self.selected = 0, 0, None
-            self.clock = replace(self.clock, time=0.0, duration=0.0, playing=False)
+            self.scene, self.world, self.selected = scene, world, None
+            self.tracks = [still_track(PHOTOS, _rest(scene, world)), *tracks]
+            if not tracks:
+                self.shown = self.future = 0
+                self.clock = replace(self.clock, time=0.0, duration=0.0, playing=False)
             self.moved.clear()
             self.scene_changed.send()
             self.tracks_changed.send()

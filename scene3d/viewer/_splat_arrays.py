@@ -11,6 +11,7 @@ pixel of the nearest photo would leave holes there, so that width is added in sp
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import numpy as np
 from scene3d.viewer._level_of_detail import MOST_SPLATS, thinned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -37,6 +38,8 @@ LOOKING = 32
 """So many tell how near the photos were."""
 PIXEL_VARIANCE = 0.3
 """What the renderer adds to every splat [px^2], as `RenderSettings.eps2d`."""
+FEW = 200_000
+"""Splats whose arrays one thread computes in a quarter of a second."""
 WIDEST = 250.0
 """Standard deviations above would overflow half precision [MAGNIFIED units]."""
 
@@ -78,6 +81,25 @@ class SceneArrays:
 
 def scene_arrays(scene: Scene, most: int = MOST_SPLATS) -> SceneArrays:
     """All that a browser needs of the splats; `shown` is below `total` where level of detail took some away."""
+    with _few_threads(len(scene.splats)):
+        return _scene_arrays(scene, most)
+
+
+@contextmanager
+def _few_threads(splats: int) -> Iterator[None]:
+    """One thread for few splats: a browser that loads meanwhile has the other processor, and each step would wait."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if splats <= FEW:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _scene_arrays(scene: Scene, most: int) -> SceneArrays:
     chosen = thinned(scene.splats, most)
     splats = scene.splats[chosen.indices].detach()
     splats = replace(splats, scales=splats.scales + chosen.growth.log()[:, None].to(splats.scales))

@@ -16,8 +16,10 @@ __all__ = ["add_help", "add_status", "scene_words"]
 SHOWN_FOR = 8.0
 """How long an error stays in the corner [s]."""
 HELP = (
-    "**Drag** turns the view, **right drag** shifts it, the **wheel** comes closer. **Click** selects an object.\n\n"
-    "**Space** plays, **shift + arrows** go frame by frame, **ctrl + shift + P** lists all commands."
+    "**Drag** turns the view, **right drag** shifts it, the **wheel** comes closer. **Click** selects an object, "
+    "**F** looks at it.\n\n"
+    "**Space** plays, **shift + arrows** go frame by frame, **ctrl + Z** takes back, "
+    "**ctrl + shift + P** lists all commands."
 )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scene3d._pose_paths import poses_at
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -71,18 +73,14 @@ class Track:
         return int(np.clip(round(time / self.dt), 0, self.poses.shape[1] - 1))
 
     def poses_at(self, future: int, time: float) -> NDArray[np.float32]:
-        """Poses (nb, 7) at a time [s], linear between frames and quaternions of the shorter way."""
-        at = float(np.clip(time / self.dt, 0, self.poses.shape[1] - 1))
+        """Poses (nb, 7) at a time [s], between frames as `scene3d._pose_paths.poses_at` has them."""
+        last = self.poses.shape[1] - 1
+        at = float(np.clip(time / self.dt, 0, last))
         low = int(at)
-        high = min(low + 1, self.poses.shape[1] - 1)
-        a, b = self.poses[future, low], self.poses[future, high]
-        share = np.float32(at - low)
-        sign = np.where((a[:, 3:] * b[:, 3:]).sum(axis=1, keepdims=True) < 0, -1, 1).astype(np.float32)
-        mixed = np.concatenate(
-            [(1 - share) * a[:, :3] + share * b[:, :3], (1 - share) * a[:, 3:] + share * sign * b[:, 3:]], axis=1
-        )
-        mixed[:, 3:] /= np.linalg.norm(mixed[:, 3:], axis=1, keepdims=True)
-        return mixed
+        if at == low:
+            return self.poses[future, low].copy()
+        ends = self.poses[future, low : low + 2].swapaxes(0, 1)
+        return poses_at(np.array([0.0, 1.0]), ends, np.array([at - low]))[:, 0].astype(np.float32)
 
     @cached_property
     def moves(self) -> NDArray[np.bool_]:
@@ -118,6 +116,7 @@ def saved_track(saved: SavedRollout) -> Track:
     origin, moment = document.get("branch_of"), document.get("branch_time")
     branch = None if origin is None else (str(origin), float(moment or 0.0))
     name = saved_name(saved.id, saved.deeds, branch)
+    document = {**document, "deeds": list(saved.deeds)}
     return track_of(name, saved.rollout, document=document, saved=True, branch=branch, id=saved.id)
 
 
@@ -132,7 +131,9 @@ def track_of(name: str, rollout: Rollout, **more: Any) -> Track:
     """The track of a rollout; keyword arguments are fields of `Track`."""
     poses = rollout.T_world_body.detach().float().cpu().numpy()
     twist = rollout.twist.detach().float().cpu().numpy()
-    bad = np.asarray(~(np.isfinite(poses).all(axis=(1, 2, 3)) & np.isfinite(twist).all(axis=(1, 2, 3))))
+    turned = np.linalg.norm(poses[..., 3:], axis=-1) > 0.5
+    good = np.isfinite(poses).all(axis=(1, 2, 3)) & np.isfinite(twist).all(axis=(1, 2, 3)) & turned.all(axis=(1, 2))
+    bad = np.asarray(~good)
     return Track(name, float(rollout.dt), poses, twist, bad, rollout, **more)
 
 

@@ -1,15 +1,16 @@
 """A scene folder becomes a page: a server, a session, the nodes that follow it and the panels that change it.
 
-A thread lets time pass 60 times a second and sends poses when they have changed. Physics, which takes seconds to make
-ready, is prepared when the first browser has its picture. `Viewer.stop` ends threads, jobs and server; the page then
-says by itself that it lost its server.
+The server listens before the scene is read, so that a browser loads the page meanwhile. A thread lets time pass 60
+times a second and sends poses when they have changed. Physics, which takes seconds to make ready, is prepared when the
+first browser has its picture. `Viewer.stop` ends threads, jobs and server; the page then says by itself that it lost
+its server.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scene3d._scene import Scene
     from scene3d.viewer._acts import Acts
     from scene3d.viewer._body_nodes import BodyNodes
+    from scene3d.viewer._glance import Glance
     from scene3d.viewer._session import Session
 
 __all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
@@ -31,6 +33,12 @@ __all__ = ["Viewer", "look_as_the_capture", "open_viewer"]
 RATE = 60.0
 """Moments a second, at most."""
 BRAND = (56, 142, 214)
+FOV = float(np.radians(75.0))
+"""Where no photo says how wide, from bottom to top [rad]."""
+SKY, GROUND = 3.2, (60, 55, 60)
+"""How bright meshes are where they face up, and in which colour below."""
+COMING = 1.0
+"""A page may take so long to come that was told where to go [s]."""
 LOOK_FIRST = 8.0
 """Between the first browser and the preparation of physics [s]."""
 
@@ -50,9 +58,9 @@ class Viewer:
     @property
     def url(self) -> str:
         """Where the page is."""
-        host = self.server.get_host()
-        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-        return f"http://{name}:{self.server.get_port()}"
+        from scene3d.viewer._listen import url_of
+
+        return url_of(self.server)
 
     def wait(self) -> None:
         """Until it is stopped, or Ctrl-C."""
@@ -83,6 +91,7 @@ def open_viewer(
     assume_scale: bool = False,
     most_splats: int = MOST_SPLATS,
     prepare: bool = True,
+    on_listen: Callable[[str, tuple[str, ...]], None] | None = None,
 ) -> Viewer:
     """Serve a scene folder as a page.
 
@@ -94,32 +103,30 @@ def open_viewer(
         assume_scale: Take a unit of a scene without metric scale for a metre, so that things can be pushed.
         most_splats: At most so many are drawn; of more those that show most.
         prepare: Make physics ready while people look around.
+        on_listen: Told where the page is, and the ids of the rollouts that will be in it, before the scene is read,
+            which takes a second or more.
 
     Raises:
         UsageError: A rollout is not there or belongs to another scene, or nobody can listen at that address.
-        FileFormatError: The scene or a rollout that was asked for is damaged.
+        FileFormatError: The scene or a rollout that was asked for is damaged. Then nobody listens any more.
     """
-    from scene3d.files import load_scene
-    from scene3d.viewer._body_nodes import BodyNodes
-    from scene3d.viewer._listen import open_server
-    from scene3d.viewer._saved_tracks import saved_tracks
-    from scene3d.viewer._session import Session, physics_of
+    from scene3d.viewer._glance import glance
+    from scene3d.viewer._listen import close_server, open_server, url_of
 
     folder = Path(folder)
-    scene = load_scene(folder)
-    tracks, notes = saved_tracks(scene, folder, rollouts)
-    session = Session(folder, scene, physics_of(scene, assume_scale))
-    session.assume_scale = assume_scale
-    server = open_server(host, port, f"{folder.resolve().name} · scene3d")
-    server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=BRAND)
-    server.scene.set_up_direction(scene.up)
-    look_as_the_capture(server, scene)
-    nodes = BodyNodes(session, server, most_splats)
-    acts = _add_panels(session, server, nodes)
-    for track in tracks:
-        session.add(track, show=False)
-    if tracks:
-        session.show(1)
+    seen = glance(folder, rollouts)
+    server = open_server(host, port, f"{seen.title} · scene3d")
+    try:
+        _furnish(server, seen)
+        loading = server.gui.add_markdown(f"Loading {seen.title} …")
+        if on_listen is not None:
+            on_listen(url_of(server), seen.rollouts)
+        session, notes = _open_session(folder, rollouts, assume_scale)
+        nodes, acts = _fill(session, server, most_splats, COMING if on_listen is not None else 0.0)
+        loading.remove()
+    except BaseException:
+        close_server(server)
+        raise
     if port not in (0, server.get_port()):
         notes.append(f"Port {port} is taken; the page is at port {server.get_port()}.")
     if nodes.arrays is not None and nodes.arrays.shown < nodes.arrays.total:
@@ -130,6 +137,51 @@ def open_viewer(
     thread = threading.Thread(target=_run, args=(session, stopped), name="scene3d-viewer", daemon=True)
     thread.start()
     return Viewer(session, server, nodes, tuple(notes), stopped, thread)
+
+
+def _furnish(server: ViserServer, seen: Glance) -> None:
+    """What the page looks like, whatever is in it."""
+    server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=BRAND)
+    # Splats are lit already. A picture of a sky to light meshes by would have to be unpacked and filtered first, and
+    # the page stays pale until then.
+    server.scene.configure_environment_map(None)
+    server.scene.configure_default_lights(cast_shadow=False)
+    server.scene.add_light_hemisphere("/sky", ground_color=GROUND, intensity=SKY, position=seen.up)
+    # A page that is there already turns the camera by what it knows of up.
+    server.scene.set_up_direction(seen.up)
+
+
+def _open_session(folder: Path, rollouts: Sequence[str] | None, assume_scale: bool) -> tuple[Session, list[str]]:
+    from scene3d.files import load_scene
+    from scene3d.viewer._saved_tracks import saved_tracks
+    from scene3d.viewer._session import Session, physics_of
+
+    scene = load_scene(folder)
+    tracks, notes = saved_tracks(scene, folder, rollouts)
+    session = Session(folder, scene, physics_of(scene, assume_scale))
+    session.assume_scale = assume_scale
+    for track in tracks:
+        session.add(track, show=False)
+    if tracks:
+        session.show(1)
+    return session, notes
+
+
+def _fill(session: Session, server: ViserServer, most_splats: int, coming: float) -> tuple[BodyNodes, Acts]:
+    """What is in the page: splats first, for people look before they touch."""
+    from scene3d.viewer._body_nodes import BodyNodes
+    from scene3d.viewer._first_picture import FirstPicture
+
+    nodes = BodyNodes(session, server, most_splats, veiled=True)
+    try:
+        first = FirstPicture(session, server, nodes)
+        look_as_the_capture(server, session.scene)
+        first.wait(coming)
+        return nodes, _add_panels(session, server, nodes)
+    except BaseException:
+        session.closed.send()
+        nodes.close()
+        raise
 
 
 def _add_panels(session: Session, server: ViserServer, nodes: BodyNodes) -> Acts:
@@ -211,6 +263,7 @@ def _look_at_all(server: ViserServer, scene: Scene) -> None:
     server.initial_camera.look_at = (low + high) / 2
     server.initial_camera.position = (low + high) / 2 + away * (0.8 * aside / np.linalg.norm(aside) + 0.6 * up)
     server.initial_camera.up = up
+    server.initial_camera.fov = FOV
 
 
 def _run(session: Session, stopped: threading.Event) -> None:

@@ -45,6 +45,14 @@ class Moment:
     latents: Latents | None
     """What this future was drawn to have, one world; None for the scene as photographed."""
 
+    def same_as(self, other: Moment) -> bool:
+        """Whether both begin with the same things in the same places."""
+        return (
+            self.track.poses is other.track.poses
+            and (self.future, self.time) == (other.future, other.time)
+            and np.array_equal(self.state.T_world_body.numpy(), other.state.T_world_body.numpy())
+        )
+
     @property
     def branch(self) -> tuple[str, float] | None:
         """As `Track.branch`; None where it is the scene as photographed."""
@@ -77,7 +85,8 @@ def branch_name(moment: Moment, deed: str) -> str:
     """What a track is called, e.g. ``003 at 0.4 s: push can``."""
     if moment.branch is None:
         return deed
-    name = moment.track.id or moment.track.name
+    # Of an unsaved one what was done last: else each branch would have a longer name than the one before.
+    name = moment.track.id or moment.track.name.rpartition(": ")[2]
     name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
     return f"{name} at {moment.time:.1f} s: {deed}"
 

@@ -20,7 +20,7 @@ __all__ = ["ImportStage", "verb"]
 
 @dataclass(frozen=True)
 class ImportStage:
-    """Make a scene of a USD stage: splats, bodies, colliders, masses, cameras.
+    """Make a scene of a USD stage: splats, bodies, colliders, masses, joints, cameras.
 
     Reads stages of `scene3d export` and of other programs, e.g. usd-convert-gsplat and 3dgrut. Units become metres and
     up becomes Z; every conversion, every guess and everything that was left out is said.
@@ -56,6 +56,7 @@ verb = ImportStage
 
 def _document(scene: Scene, notes: tuple[str, ...], file: Path, out: Path) -> dict[str, Any]:
     """What is printed with ``--json``."""
+    from scene3d._scene_joints import joint_rows
     from scene3d.report import object_rows
 
     return {
@@ -66,6 +67,7 @@ def _document(scene: Scene, notes: tuple[str, ...], file: Path, out: Path) -> di
         "metric": scene.metric,
         "objects": object_rows(scene),
         "supports": len(scene.supports),
+        "joints": joint_rows(scene),
         "cameras": len(scene.views),
         "notes": list(notes),
     }
@@ -73,11 +75,14 @@ def _document(scene: Scene, notes: tuple[str, ...], file: Path, out: Path) -> di
 
 def _lines(d: dict[str, Any]) -> list[tuple[str, str]]:
     """The same in words."""
+    from scene3d._scene_joints import joint_lines
     from scene3d.report import object_lines
 
     rows = [("splats", f"{d['splats']:,}, SH degree {d['sh_degree']}")]
     table = object_lines(d["objects"]) if d["objects"] else ["none"]
     rows += list(zip(["objects"] + [""] * (len(table) - 1), table, strict=True))
+    joints = joint_lines(d["joints"])
+    rows += list(zip(["joints"] + [""] * (len(joints) - 1), joints, strict=False))
     rows.append(("supports", str(d["supports"])))
     rows.append(("cameras", str(d["cameras"])))
     rows.append(("scale", "metric" if d["metric"] else "not known: set it with scene3d scale"))

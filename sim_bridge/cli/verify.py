@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Verify", "verb"]
 
 LIMITS = (
-    "mass within 1e-4, inertia 1e-3, centre 0.1 mm, friction 0.001, fall 1 mm (Newton, MuJoCo: gravity x step x time), "
-    "rest and depth 1 mm, end asleep or 30 mm/s"
+    "mass within 1e-4, inertia 1e-3, centre 0.1 mm, friction 0.001, bounce 1e-4, fall 1 mm (Newton, MuJoCo: gravity x "
+    "step x time), rest and depth 1 mm, end asleep or 30 mm/s"
 )
 
 
@@ -33,10 +33,11 @@ LIMITS = (
 class Verify:
     """Prove a scene in PhysX, Newton and MuJoCo: every engine installed, each in a process of its own.
 
-    The scene is exported to a temporary folder and loaded by each engine. Compared are mass, inertia, centre of mass
-    and friction as the engine holds them, a free fall with the closed form, and two seconds on what the objects stand
-    on: height at rest against geometry, depth of overlap, sleep. Anything beyond its tolerance exits with 1. The
-    engines live in environments of their own, which `make engines` makes.
+    The scene is exported to a temporary folder and loaded by each engine. Compared are mass, inertia, centre of mass,
+    friction and restitution as the engine holds them, a free fall with the closed form, and two seconds on what the
+    objects stand on: height at rest against geometry, depth of overlap, sleep. Deformables are proven by Newton VBD.
+    Anything beyond its tolerance exits with 1. The engines live in environments of their own, which `make engines`
+    makes.
     """
 
     section: ClassVar[str] = "Simulators"
@@ -47,7 +48,7 @@ class Verify:
         UseAppendAction[tuple[str, ...]],
         arg(metavar="NAME", help_behavior_hint="(repeatable; default: those installed)"),
     ] = ()
-    """One of physx, newton-xpbd, newton-mujoco, mujoco, own."""
+    """One of physx, newton-xpbd, newton-mujoco, newton-vbd, mujoco, own."""
     seconds: Annotated[float, arg(metavar="S")] = 2.0
     """How long objects stand."""
     assume_scale: Annotated[
@@ -99,7 +100,7 @@ def _interruptible() -> Iterator[None]:
 def _status(terminal: Terminal) -> Iterator[Callable[[str], None]]:
     """A line on a terminal's stderr that names the engine at work."""
     if not terminal.aside.is_terminal:
-        yield lambda _title: None
+        yield lambda _: None
         return
     with terminal.aside.status("exporting") as status:
         yield lambda title: status.update(f"{title} is at work")
@@ -128,8 +129,8 @@ def _table(proof: Proof) -> Table:
     """A line for each object, under a line for each engine."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for head in ("  ", "mass", "inertia", "centre", "friction", "fall", "rest", "depth", "end"):
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    for head in ("  ", "mass", "inertia", "centre", "friction", "bounce", "fall", "rest", "depth", "end"):
         table.add_column(head, justify="left" if head == "  " else "right", no_wrap=True)
     for each in proof.engines:
         table.add_row(f"  [bold]{each.title}[/bold]", *([each.status] if not each.rows else []))
@@ -140,7 +141,7 @@ def _table(proof: Proof) -> Table:
 
 def _cells(row: Row) -> list[str]:
     relative = [_cell(figure, ".0e") for figure in (row.mass, row.inertia)]
-    places = [_cell(row.com_mm, ".3f"), _cell(row.friction, ".3f")]
+    places = [_cell(row.com_mm, ".3f"), _cell(row.friction, ".3f"), _cell(row.restitution, ".0e")]
     lengths = [_cell(row.fall_mm, ".2f"), _cell(row.rest_mm, "+.2f"), _cell(row.depth_mm, ".2f")]
     end = "asleep" if row.asleep else _cell(row.speed_mm_s, ".1f")
     return [*relative, *places, *lengths, end if row.same_support else "[red]fell off[/red]"]

@@ -1,7 +1,7 @@
 """Physics engines that an exported scene is proven in.
 
     from sim_bridge.engines import verify
-    proof = verify(Path("scene"))            # PhysX, Newton XPBD, Newton MuJoCo, MuJoCo, our own: those installed
+    proof = verify(Path("scene"))            # PhysX, Newton (XPBD, MuJoCo, VBD), MuJoCo, our own: those there
     proof.ok, proof.document()
 
 Each engine runs in a process and an environment of its own; `make engines` makes those environments.

@@ -44,10 +44,16 @@ class Engine:
     """Whether free flight has second order; else it may be off by gravity x step x time."""
     reads_usd: bool = True
     """Whether it loads the stage itself."""
+    soft: bool = False
+    """Whether it is there for deformable objects, else for rigid ones."""
+    deformables: str = ""
+    """What becomes of deformable objects in an engine that is there for rigid ones."""
 
 
 NEWTON = "'newton[sim]' scipy usd-core newton-usd-schemas"
+NEWTON_PYTHON = ("SCENE3D_NEWTON_PYTHON", ".venv-newton", NEWTON)
 NVIDIA = " ovphysx is proprietary software of NVIDIA under its own licence (1.1 GB)."
+ELSEWHERE = "left out: Newton VBD moves them"
 ENGINES: tuple[Engine, ...] = (
     Engine(
         "physx",
@@ -58,11 +64,20 @@ ENGINES: tuple[Engine, ...] = (
         "ovphysx physx-usd-schemas newton-usd-schemas",
         NVIDIA,
         exact_flight=True,
+        deformables="left out: PhysX moves them on a CUDA device only and this proof runs on the CPU",
     ),
-    Engine("newton-xpbd", "Newton XPBD", "_newton_worker.py", "SCENE3D_NEWTON_PYTHON", ".venv-newton", NEWTON),
-    Engine("newton-mujoco", "Newton MuJoCo", "_newton_worker.py", "SCENE3D_NEWTON_PYTHON", ".venv-newton", NEWTON),
-    Engine("mujoco", "MuJoCo (MJCF)", "_mujoco_worker.py", packages="mujoco", reads_usd=False),
-    Engine("own", "scene3d", exact_flight=True, reads_usd=False),
+    Engine("newton-xpbd", "Newton XPBD", "_newton_worker.py", *NEWTON_PYTHON, deformables=ELSEWHERE),
+    Engine("newton-mujoco", "Newton MuJoCo", "_newton_worker.py", *NEWTON_PYTHON, deformables=ELSEWHERE),
+    Engine("newton-vbd", "Newton VBD", "_newton_worker.py", *NEWTON_PYTHON, soft=True),
+    Engine(
+        "mujoco",
+        "MuJoCo (MJCF)",
+        "_mujoco_worker.py",
+        packages="mujoco",
+        reads_usd=False,
+        deformables="static colliders in their rest shape",
+    ),
+    Engine("own", "scene3d", exact_flight=True, reads_usd=False, deformables="standing still"),
 )
 
 

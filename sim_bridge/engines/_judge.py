@@ -19,17 +19,18 @@ from sim_bridge.engines._supports import Solid, depth_in, rest_height, support_b
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from sim_bridge.engines._stage_bodies import StageBody
 
-__all__ = ["TOLERANCES", "Figure", "Row", "judge"]
+__all__ = ["TOLERANCES", "Figure", "Row", "flight", "judge"]
 
 TOLERANCES = {
     "mass": 1e-4,
     "inertia": 1e-3,
     "com_mm": 0.1,
     "friction": 1e-3,
+    "restitution": 1e-4,
     "fall_mm": 1.0,
     "rest_mm": 1.0,
     "depth_mm": 1.0,
@@ -61,7 +62,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """What an engine made of one body."""
+    """What an engine made of one body, or of one deformable, of which less is to be said."""
 
     body: str
     mass: Figure
@@ -71,7 +72,9 @@ class Row:
     com_mm: Figure
     """Distance of the centres of mass [mm]."""
     friction: Figure
-    """Difference."""
+    """Difference; the greater one where the engine tells static friction from dynamic."""
+    restitution: Figure
+    """Relative difference; of what does not bounce at all, the difference."""
     fall_mm: Figure
     """Greatest distance from free flight [mm]; the limit grows with time for engines of first order."""
     rest_mm: Figure
@@ -82,8 +85,8 @@ class Row:
     """Speed of the centre of mass at the end [mm/s], 0 when it sleeps."""
     height_mm: float | None
     """Height of the centre of mass above what it stands on, at the end [mm]; told, not judged."""
-    tilt_deg: float
-    """How far it turned away from the vertical while it settled; told, not judged."""
+    tilt_deg: float | None
+    """How far it turned away from the vertical while it settled; told, not judged; None of a deformable."""
     asleep: bool | None
     """Whether the engine put it to sleep; None when it has no sleep."""
     same_support: bool
@@ -132,7 +135,8 @@ def judge(
         now = support_below(solids, com + np.array([0, 0, 0.005]))
         expected = _expected_height(body, first, solids)
         asleep = answer["phases"][REST]["asleep"][body.name]
-        error, limit = _flight(body, phases[FALL], answer, gravity, exact_flight)
+        falling, seen = phases[FALL], answer["phases"][FALL]["poses"][body.name]
+        places = [pose[:3] for pose in seen]
         height = None if top is None else float(top.heights(com[None])[0])
         rest_mm = None if expected is None or height is None else 1e3 * (height - expected)
         rows.append(
@@ -141,8 +145,9 @@ def judge(
                 Figure(held["mass"] / body.mass - 1, TOLERANCES["mass"]),
                 Figure(_apart(np.reshape(held["inertia"], (3, 3)), body.inertia), TOLERANCES["inertia"]),
                 Figure(1e3 * float(np.linalg.norm(np.array(held["com"]) - body.com)), TOLERANCES["com_mm"]),
-                _friction(held["friction"], body.friction),
-                Figure(error, limit),
+                Figure(_friction(held, body), TOLERANCES["friction"]),
+                Figure(_relative(held["restitution"], body.restitution), TOLERANCES["restitution"]),
+                flight(falling.poses[body.name][:3], DT * np.array(falling.read), places, gravity, exact_flight),
                 Figure(rest_mm, TOLERANCES["rest_mm"]),
                 Figure(1e3 * depth_in(solids, corners), TOLERANCES["depth_mm"]),
                 Figure(0.0 if asleep or end is None else 1e3 * float(np.linalg.norm(end)), TOLERANCES["speed_mm_s"]),
@@ -178,24 +183,42 @@ def _expected_height(body: StageBody, first: NDArray[np.float64], solids: Sequen
     return rest_height(corners, com, -top.normal)
 
 
-def _flight(
-    body: StageBody, phase: Phase, answer: Mapping[str, Any], gravity: NDArray[np.float64], exact: bool
-) -> tuple[float, float]:
-    """Distance from free flight and its limit [mm], where it is greatest for its limit; the last of equals."""
+def flight(
+    first: NDArray[np.float64], times: NDArray[np.float64], places: ArrayLike, gravity: NDArray[np.float64], exact: bool
+) -> Figure:
+    """Distance from free flight [mm], where it is greatest for its limit; the last of equals.
+
+    Args:
+        first: Where it began at rest [m], shape (3,).
+        times: When it was seen [s], shape (T,).
+        places: Where it was then [m], shape (T, 3).
+        gravity: [m/s^2], shape (3,).
+        exact: Whether the engine's free flight has second order.
+    """
     worst, limit = 0.0, TOLERANCES["fall_mm"]
-    for step, pose in zip(phase.read, answer["phases"][FALL]["poses"][body.name], strict=True):
-        time = step * DT
-        expected = phase.poses[body.name][:3] + gravity * time * time / 2
-        error = 1e3 * float(np.linalg.norm(np.array(pose[:3]) - expected))
-        allowed = TOLERANCES["fall_mm"] if exact else 1e3 * float(np.linalg.norm(gravity)) * DT * time
+    for time, place in zip(times.tolist(), np.asarray(places, dtype=np.float64), strict=True):
+        expected = first + gravity * time * time / 2
+        error = 1e3 * float(np.linalg.norm(place - expected))
+        allowed = TOLERANCES["fall_mm"]
+        if not exact:
+            allowed = max(allowed, 1e3 * float(np.linalg.norm(gravity)) * DT * time)
         if round(error / allowed, 2) >= round(worst / limit, 2):
             worst, limit = error, allowed
-    return worst, limit
+    return Figure(worst, limit)
 
 
-def _friction(held: float | None, meant: float | None) -> Figure:
-    difference = None if held is None or meant is None else held - meant
-    return Figure(difference, TOLERANCES["friction"])
+def _friction(held: Mapping[str, Any], body: StageBody) -> float | None:
+    both = (_less(held["friction"], body.friction), _less(held["static_friction"], body.static_friction))
+    return max((less for less in both if less is not None), key=abs, default=None)
+
+
+def _less(held: float | None, meant: float | None) -> float | None:
+    return None if held is None or meant is None else held - meant
+
+
+def _relative(held: float | None, meant: float | None) -> float | None:
+    less = _less(held, meant)
+    return less / meant if less is not None and meant else less
 
 
 def _apart(held: NDArray[np.float64], meant: NDArray[np.float64]) -> float:

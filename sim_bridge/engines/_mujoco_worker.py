@@ -63,7 +63,6 @@ def properties(model: Any, name: str) -> dict[str, Any]:
         "friction": float(model.geom_friction[geoms[0], 0]) if geoms else None,
         "static_friction": None,
         "restitution": rebound(*model.geom_solref[geoms[0]].tolist()) if geoms else None,
-        "shapes": len(geoms),
     }
 
 

@@ -1,14 +1,16 @@
 """Newton on a stage: `python _newton_worker.py request.json answer.json`, run by the interpreter that has Newton.
 
-It imports nothing of this project. The request names one of two solvers: XPBD with Newton's own collisions, or MuJoCo's
-C code with MuJoCo's. Each phase of the request is a stage of its own, from which a model is built afresh. What is read
-back is what the solver computes with: Newton's model for XPBD, the compiled MuJoCo model for MuJoCo. The format of both
-files is described in `sim_bridge.engines._request`.
+It imports nothing of this project. The request names one of three solvers: XPBD with Newton's own collisions, MuJoCo's
+C code with MuJoCo's, or, for deformables, VBD (_newton_soft.py, which lies beside this file). Each phase of the request
+is a stage of its own, from which a model is built afresh. What is read back is what the solver computes with: Newton's
+model for XPBD and VBD, the compiled MuJoCo model for MuJoCo. The format of both files is described in
+`sim_bridge.engines._request`.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
 import time
@@ -36,14 +38,25 @@ def main() -> None:
     # Kernels without gradients compile in a third of the time; Warp keeps them for the next run.
     warp.config.enable_backward = False
     answer: dict[str, Any] = {"engine": request["engine"], "version": f"Newton {newton.__version__}", "phases": {}}
+    make = soft_simulation() if request["engine"] == "newton-vbd" else Simulation
     started = begun
     for phase in request["phases"]:
-        simulation = Simulation(newton, request, phase["stage"])
+        simulation = make(newton, request, phase["stage"])
         started = started if answer["phases"] else time.monotonic()
         answer["bodies"] = simulation.bodies()
         answer["phases"][phase["name"]] = simulation.run(phase)
     answer["seconds"] = {"start": started - begun, "run": time.monotonic() - started}
+    answer["notes"] = simulation.notes
     Path(sys.argv[2]).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def soft_simulation() -> Any:
+    """The class for deformables; a script that Python runs alone (-I) cannot import what lies beside it."""
+    spec = importlib.util.spec_from_file_location("newton_soft", Path(__file__).with_name("_newton_soft.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.SoftSimulation
 
 
 class Simulation:
@@ -52,6 +65,7 @@ class Simulation:
     def __init__(self, newton: Any, request: dict[str, Any], stage: str) -> None:
         self.newton, self.dt = newton, request["dt"]
         self.mujoco = request["engine"] == "newton-mujoco"
+        self.notes = ("MuJoCo's contacts have no restitution, so none is compared.",) if self.mujoco else ()
         builder = newton.ModelBuilder()
         newton.solvers.SolverMuJoCo.register_custom_attributes(builder)
         found = builder.add_usd(stage)["path_body_map"]
@@ -77,8 +91,8 @@ class Simulation:
             found[name] = {
                 **(self._of_mujoco(index) if self.mujoco else self._of_newton(index)),
                 "static_friction": None,
-                "restitution": float(restitution[own][0]) if own.any() else None,
-                "shapes": int(own.sum()),
+                # MuJoCo has no such number.
+                "restitution": float(restitution[own][0]) if own.any() and not self.mujoco else None,
             }
             if own.any():
                 found[name].setdefault("friction", float(friction[own][0]))

@@ -39,14 +39,12 @@ def run_own(scene: Scene, request: Mapping[str, Any]) -> dict[str, Any]:
     ready = time.perf_counter()
     names = [body["name"] for body in request["bodies"]]
     phases = {phase["name"]: _phase(world, state, phase, names) for phase in request["phases"]}
-    soft = [thing.name for thing in scene.objects if thing.kind == "deformable"]
     return {
         "engine": request["engine"],
         "version": f"scene3d {_version()}",
         "bodies": {name: _properties(world.bodies[world.index(name)]) for name in names},
         "phases": phases,
         "seconds": {"start": ready - begun, "run": time.perf_counter() - ready},
-        "notes": [f"{', '.join(soft)}: deformable, stands still."] if soft else [],
     }
 
 
@@ -96,7 +94,6 @@ def _properties(body: Body) -> dict[str, Any]:
         "friction": body.material.friction,
         "static_friction": body.material.friction,
         "restitution": body.material.restitution,
-        "shapes": 1,  # Contacts look at the collider itself, whatever its convex parts.
     }
 
 

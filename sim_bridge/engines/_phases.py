@@ -1,9 +1,10 @@
-"""The two phases of a proof: bodies of a stage in, first poses and the layers that hold them out.
+"""The two phases of a proof: what moves in a stage in, first poses and the layers that hold them out.
 
-In the fall every body hangs in a row of its own far above everything, so that nothing touches. In the rest bodies stand
-where the scene has them, raised until no corner is lower than a hair above what they stand on. Each phase is a small
-layer over the stage: engines load it as they would load the stage itself, so no engine needs a way to move bodies.
-Splats and deformables are left out of it; a rigid proof has no use for them.
+In the fall everything that moves hangs in a row of its own far above everything, so that nothing touches. In the rest
+things stand where the scene has them, raised until no corner is lower than a hair above what they stand on. Each phase
+is a small layer over the stage: engines load it as they would load the stage itself, so no engine needs a way to move
+things. Rigid and deformable things are proven apart, so the layer leaves out the others; splats too, and joints, which
+would tear what hangs in a row.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import numpy as np
 from sim_bridge.engines._supports import Solid, support_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from sim_bridge.engines._stage_bodies import StageBodies, StageBody
+    from sim_bridge.engines._stage_bodies import StageThing
 
 __all__ = ["DT", "FALL", "REST", "Phase", "fall", "placed", "rest", "write_layer"]
 
@@ -50,8 +51,8 @@ class Phase:
     """After how many steps bodies are read."""
 
 
-def placed(body: StageBody, pose: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners (V, 3) of a body's colliders and its centre of mass (3,) in the world [m]."""
+def placed(thing: StageThing, pose: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners (V, 3) of a thing and its centre of mass (3,) in the world [m]."""
     import torch
 
     from dynamics.poses import matrix_from_pose
@@ -59,46 +60,49 @@ def placed(body: StageBody, pose: NDArray[np.float64]) -> tuple[NDArray[np.float
     given = torch.tensor(np.asarray(pose, dtype=np.float64))
     given[3:] /= given[3:].norm()
     T = matrix_from_pose(given).numpy()
-    return body.corners @ T[:3, :3].T + T[:3, 3], T[:3, :3] @ body.com + T[:3, 3]
+    return thing.corners @ T[:3, :3].T + T[:3, 3], T[:3, :3] @ thing.com + T[:3, 3]
 
 
-def fall(found: StageBodies) -> Phase:
-    """Every body in the air, apart from all others."""
-    corners = [placed(body, body.pose)[0] for body in found.bodies]
-    highest = max(points[:, 2].max() for points in [*corners, *found.statics])
+def fall(things: Sequence[StageThing], statics: Sequence[NDArray[np.float64]]) -> Phase:
+    """Everything that moves in the air, apart from all else."""
+    corners = [placed(thing, thing.pose)[0] for thing in things]
+    highest = max(points[:, 2].max() for points in [*corners, *statics])
     poses, x = {}, 0.0
-    for body, points in zip(found.bodies, corners, strict=True):
+    for thing, points in zip(things, corners, strict=True):
         low, high = points.min(axis=0), points.max(axis=0)
-        pose = body.pose.copy()
+        pose = thing.pose.copy()
         pose[0] += x - low[0]
         pose[2] += highest + HIGH - low[2]
         x += high[0] - low[0] + APART
-        poses[body.name] = pose
+        poses[thing.name] = pose
     return Phase(FALL, poses, FALL_STEPS, (FALL_STEPS // 4, FALL_STEPS // 2, FALL_STEPS))
 
 
-def rest(found: StageBodies, solids: Sequence[Solid], seconds: float) -> Phase:
-    """Every body where the scene has it, raised until it stands free of its support by a hair."""
+def rest(things: Sequence[StageThing], solids: Sequence[Solid], seconds: float) -> Phase:
+    """Everything that moves where the scene has it, raised until it stands free of its support by a hair."""
     poses = {}
-    for body in found.bodies:
-        corners, com = placed(body, body.pose)
+    for thing in things:
+        corners, com = placed(thing, thing.pose)
         top = support_below(solids, com)
-        pose = body.pose.copy()
+        pose = thing.pose.copy()
         if top is not None:
             lift = max(0.0, HAIR - float(top.heights(corners).min()))
             pose[:3] += lift * top.normal
-        poses[body.name] = pose
+        poses[thing.name] = pose
     steps = max(2, round(seconds / DT))
     return Phase(REST, poses, steps, (steps // 2, steps))
 
 
-def write_layer(model: Path, found: StageBodies, phase: Phase, path: Path) -> None:
-    """Write a layer over a stage that holds the first poses of a phase.
+def write_layer(
+    model: Path, moving: Sequence[StageThing], poses: Mapping[str, NDArray[np.float64]], idle: Iterable[str], path: Path
+) -> None:
+    """Write a layer over a stage that holds first poses.
 
     Args:
         model: The stage.
-        found: What was read from it.
-        phase: The phase.
+        moving: What the phase is about.
+        poses: Of those, by their names, xyz [m] + wxyz.
+        idle: Paths of prims that are left out of it.
         path: A .usda file that is not there yet.
     """
     from pxr import Sdf, Usd, UsdGeom, UsdPhysics
@@ -111,17 +115,15 @@ def write_layer(model: Path, found: StageBodies, phase: Phase, path: Path) -> No
     default = Sdf.Layer.FindOrOpen(str(model)).defaultPrim
     if default:
         stage.GetRootLayer().defaultPrim = default
-    for body in found.bodies:
-        _place(stage, body.path, phase.poses[body.name])
+    for thing in moving:
+        _place(stage, thing.path, poses[thing.name])
         # An exported rollout leads its bodies along; here they are free.
-        moved = UsdPhysics.RigidBodyAPI(stage.GetPrimAtPath(body.path)).GetKinematicEnabledAttr()
-        if moved.Get():
-            moved.Set(False)
-    for prim in list(stage.Traverse()):
-        if prim.GetTypeName().startswith("ParticleField"):
-            prim.SetActive(False)
-    for soft in found.soft:
-        prim = stage.GetPrimAtPath(soft)
+        led = UsdPhysics.RigidBodyAPI(stage.GetPrimAtPath(thing.path)).GetKinematicEnabledAttr()
+        if led and led.Get():
+            led.Set(False)
+    splats = [str(prim.GetPath()) for prim in stage.Traverse() if prim.GetTypeName().startswith("ParticleField")]
+    for place in (*splats, *idle):
+        prim = stage.GetPrimAtPath(place)
         if prim and prim.IsActive():
             prim.SetActive(False)
     stage.GetRootLayer().Save()

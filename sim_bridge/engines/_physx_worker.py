@@ -17,7 +17,7 @@ from typing import Any
 
 ABSENT = 3
 """Exit status when the engine is not installed."""
-FIXED = ("mass", "inertia", "centerOfMassPosition", "dynamicFriction", "staticFriction", "restitution", "shapeCount")
+FIXED = ("mass", "inertia", "centerOfMassPosition", "dynamicFriction", "staticFriction", "restitution")
 MOVING = ("position", "orientation", "linearVelocity", "angularVelocity")
 
 
@@ -54,23 +54,24 @@ def main() -> None:
 
 
 def read(physx: Any, attribute: str) -> dict[str, list[float]]:
-    """One attribute of every rigid body, by its path."""
+    """One attribute of every rigid body, links of articulations included, by its path."""
     import numpy as np
 
     types = importlib.import_module("ovphysx.types")
     found: dict[str, list[float]] = {}
-    # One attribute a time: several would come in groups of their own.
-    with physx.read_sync(types.SimObjectType.RIGID_BODY, [attribute], scope=types.ObjectScope.ALL) as result:
-        for group in result.groups:
-            if group.is_delete or not group.tensors:
-                continue
-            paths = result.dictionary.get_path_strings(group.prim_list)
-            if group.is_array:
-                rows = [np.array(tensor.numpy(), dtype=np.float64, copy=True).reshape(-1) for tensor in group.tensors]
-            else:
-                values = np.array(group.tensors[0].numpy(), dtype=np.float64, copy=True)
-                rows = list(values.reshape(len(paths), -1))
-            found |= {path: row.tolist() for path, row in zip(paths, rows, strict=True)}
+    for kind in (types.SimObjectType.RIGID_BODY, types.SimObjectType.ARTICULATION_LINK):
+        # One attribute a time: several would come in groups of their own.
+        with physx.read_sync(kind, [attribute], scope=types.ObjectScope.ALL) as result:
+            for group in result.groups:
+                if group.is_delete or not group.tensors:
+                    continue
+                paths = result.dictionary.get_path_strings(group.prim_list)
+                if group.is_array:
+                    rows = [np.array(part.numpy(), dtype=np.float64, copy=True).reshape(-1) for part in group.tensors]
+                else:
+                    values = np.array(group.tensors[0].numpy(), dtype=np.float64, copy=True)
+                    rows = list(values.reshape(len(paths), -1))
+                found |= {path: row.tolist() for path, row in zip(paths, rows, strict=True)}
     return found
 
 
@@ -90,7 +91,6 @@ def bodies(physx: Any, request: dict[str, Any]) -> dict[str, Any]:
             "friction": mine["dynamicFriction"][0],
             "static_friction": mine["staticFriction"][0],
             "restitution": mine["restitution"][0],
-            "shapes": int(mine["shapeCount"][0]),
         }
     return found
 

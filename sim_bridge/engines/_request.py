@@ -14,9 +14,17 @@ and angular velocities, in world axes:
 
     {"engine": ..., "version": ..., "seconds": {"start": s, "run": s}, "notes": [...],
      "bodies": {"mug": {"mass": m, "com": [3], "inertia": [9], "friction": f, "static_friction": f | null,
-                        "restitution": e | null, "shapes": n | null}},
+                        "restitution": e | null}},
      "phases": {"rest": {"poses": {"mug": [[7], ...]}, "twists": {"mug": [[6], ...] | null},
                          "asleep": {"mug": true | false | null}}}}
+
+Of deformables ``path`` is the geometry that is simulated, and answers hold how many particles and cells the engine made
+of it, how far matter reaches beyond particles, and per phase centres of mass at the start and where they are read, the
+velocity of the centre of mass at the end, and where particles are then:
+
+    "bodies": {"rope": {"mass": m, "particles": n, "cells": n, "radius": r}},
+    "phases": {"rest": {"begun": {"rope": [3]}, "coms": {"rope": [[3], ...]}, "speeds": {"rope": [3]},
+                        "points": {"rope": [[3], ...]}}}
 
 A worker that lacks its engine exits with 3. One that hangs is ended.
 """

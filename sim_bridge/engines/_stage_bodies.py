@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scene3d._errors import FileFormatError
+from sim_bridge.engines._stage_places import is_scaled, matrix_of, moved, pose_of, rotation_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StageBodies", "StageBody", "read_bodies"]
+__all__ = ["StageBodies", "StageBody", "StageThing", "name_of", "read_bodies", "schemas_of"]
 
 EARTH = 9.81
 """[m/s^2]"""
@@ -26,25 +27,37 @@ WIDE = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
-class StageBody:
-    """A rigid body of a stage, or what a proof compares an engine's with."""
+class StageThing:
+    """Something of a stage that moves, or what a proof compares an engine's with."""
 
     name: str
     """As the scene calls it."""
     path: str
     """Of its prim."""
     pose: NDArray[np.float64]
-    """Of the body frame in the world, xyz [m] + wxyz, shape (7,)."""
+    """Of its frame in the world, xyz [m] + wxyz, shape (7,)."""
     mass: float
     """[kg]"""
     com: NDArray[np.float64]
-    """In the body frame [m], shape (3,)."""
+    """Centre of mass in its frame [m], shape (3,)."""
+    corners: NDArray[np.float64]
+    """Points of its surface in its frame [m], no other of which lies farther out, shape (V, 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class StageBody(StageThing):
+    """A rigid body; its corners are the vertices of its colliders."""
+
     inertia: NDArray[np.float64]
     """About the centre of mass, body axes [kg m^2], shape (3, 3)."""
     friction: float | None
     """Dynamic friction of its colliders."""
-    corners: NDArray[np.float64]
-    """Vertices of its colliders in the body frame [m], shape (V, 3)."""
+    static_friction: float | None
+    """Static friction of its colliders."""
+    restitution: float | None
+    """Of its colliders."""
+    kinematic: bool = False
+    """Whether the stage leads it along, whatever is in its way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +70,8 @@ class StageBodies:
     """Corners of each collider that stands still, in the world [m], shape (V, 3)."""
     soft: tuple[str, ...]
     """Paths of deformable objects."""
+    joints: tuple[str, ...]
+    """Paths of joints."""
     gravity: NDArray[np.float64]
     """[m/s^2], shape (3,)."""
 
@@ -69,13 +84,13 @@ def read_bodies(stage: Any, where: str) -> StageBodies:
         where: What messages call it.
 
     Raises:
-        FileFormatError: Other units or another up axis, no rigid body, or one without mass or colliders.
+        FileFormatError: Other units or another up axis, nothing that moves, or a body without mass or colliders.
     """
     from pxr import Usd, UsdGeom, UsdPhysics
 
     meters, kilograms = UsdGeom.GetStageMetersPerUnit(stage), UsdPhysics.GetStageKilogramsPerUnit(stage)
     up = UsdGeom.GetStageUpAxis(stage)
-    if abs(meters - 1) > 1e-9 or abs(kilograms - 1) > 1e-9 or up != "Z":
+    if not (abs(meters - 1) <= 1e-9 and abs(kilograms - 1) <= 1e-9 and up == "Z"):
         raise FileFormatError(
             f"{where} has {meters:g} m and {kilograms:g} kg a unit and {up} up; a proof takes metres, kilograms and Z. "
             "Make a scene of it with `scene3d import`, and prove that."
@@ -84,26 +99,35 @@ def read_bodies(stage: Any, where: str) -> StageBodies:
     moving: dict[str, list[Any]] = {}
     statics: list[NDArray[np.float64]] = []
     soft: list[str] = []
+    joints: list[str] = []
     for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
-        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
+        if _moves(prim):
             moving.setdefault(str(prim.GetPath()), [])
         if soft and prim.GetPath().HasPrefix(soft[-1]):
             continue
         if _is_soft(prim):
             soft.append(str(prim.GetPath()))
-        elif prim.HasAPI(UsdPhysics.CollisionAPI):
+        elif prim.IsA(UsdPhysics.Joint):
+            joints.append(str(prim.GetPath()))
+        elif prim.HasAPI(UsdPhysics.CollisionAPI) and UsdPhysics.CollisionAPI(prim).GetCollisionEnabledAttr().Get():
             owner = _owner(prim)
             if owner is None:
-                statics.append(_moved(_corners(prim), _matrix(places, prim)))
+                statics.append(moved(_corners(prim), matrix_of(places, prim)))
             else:
                 moving.setdefault(str(owner.GetPath()), []).append(prim)
-    if not moving:
-        raise FileFormatError(f"{where} has no rigid body, so there is nothing to prove.")
+    if not moving and not soft:
+        raise FileFormatError(f"{where} has no rigid body and nothing deformable, so there is nothing to prove.")
     bodies = tuple(_body(stage.GetPrimAtPath(path), prims, places, where) for path, prims in moving.items())
     names = [body.name for body in bodies]
     if len(set(names)) < len(names):
         raise FileFormatError(f"{where} has two bodies of one name among {', '.join(names)}. Rename one.")
-    return StageBodies(bodies, tuple(corners for corners in statics if len(corners)), tuple(soft), _gravity(stage))
+    solids = tuple(corners for corners in statics if len(corners))
+    return StageBodies(bodies, solids, tuple(soft), tuple(joints), _gravity(stage))
+
+
+def name_of(prim: Any) -> str:
+    """What people call a prim."""
+    return str(prim.GetCustomDataByKey("scene3d:name") or prim.GetDisplayName() or prim.GetName())
 
 
 def _gravity(stage: Any) -> NDArray[np.float64]:
@@ -121,62 +145,89 @@ def _gravity(stage: Any) -> NDArray[np.float64]:
 
 
 def _is_soft(prim: Any) -> bool:
-    """Whether a prim is deformable; USD itself knows none of these schemas, so their names are read as they stand."""
+    return any("Deformable" in name and "Material" not in name for name in schemas_of(prim))
+
+
+def schemas_of(prim: Any) -> tuple[str, ...]:
+    """Names of schemas applied to a prim as they stand: USD itself knows none of those of deformables."""
     schemas = prim.GetMetadata("apiSchemas")
-    names = () if schemas is None else schemas.GetAppliedItems()
-    return any("Deformable" in name and "Material" not in name for name in names)
+    return () if schemas is None else tuple(schemas.GetAppliedItems())
 
 
 def _owner(prim: Any) -> Any:
     """The rigid body that a collider belongs to, None for one that stands still."""
-    from pxr import UsdPhysics
-
-    while prim and not prim.HasAPI(UsdPhysics.RigidBodyAPI):
+    while prim and not _moves(prim):
         prim = prim.GetParent()
     return prim or None
+
+
+def _moves(prim: Any) -> bool:
+    """Whether a prim is a rigid body that is not switched off."""
+    from pxr import UsdPhysics
+
+    return prim.HasAPI(UsdPhysics.RigidBodyAPI) and bool(UsdPhysics.RigidBodyAPI(prim).GetRigidBodyEnabledAttr().Get())
 
 
 def _body(prim: Any, colliders: list[Any], places: Any, where: str) -> StageBody:
     from pxr import UsdPhysics
 
-    path = str(prim.GetPath())
-    name = (prim.GetCustomDataByKey("scene3d:name") or prim.GetDisplayName()) or prim.GetName()
-    world = _matrix(places, prim)
-    turn = world[:3, :3]
-    if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-4):
-        raise FileFormatError(f"{where}: {path} is scaled; a rigid body has a translation and a rotation only.")
+    path, name = str(prim.GetPath()), name_of(prim)
+    if prim.IsInstanceProxy():
+        raise FileFormatError(
+            f"{where}: {path} lies within an instance, so a proof cannot put it anywhere. Take `instanceable` off what "
+            "it lies in."
+        )
+    world = matrix_of(places, prim)
+    if not np.isfinite(world).all():
+        raise FileFormatError(f"{where}: {path} is placed at numbers that are not finite. Export it again.")
+    if is_scaled(world):
+        raise FileFormatError(
+            f"{where}: {path} is scaled or mirrored; a rigid body has a translation and a rotation only."
+        )
     mass_api = UsdPhysics.MassAPI(prim)
     mass, com = mass_api.GetMassAttr().Get() or 0.0, mass_api.GetCenterOfMassAttr().Get()
     moments, axes = mass_api.GetDiagonalInertiaAttr().Get(), mass_api.GetPrincipalAxesAttr().Get()
-    if not mass > 0 or com is None or moments is None or axes is None or not min(moments) > 0:
+    if com is None or moments is None or axes is None or not (_sound(mass, moments, com) and axes.GetLength() > 0):
         raise FileFormatError(
             f"{where}: {path} leaves mass, centre of mass or inertia to the engine, and engines differ there. "
-            "Author all four attributes of PhysicsMassAPI; `scene3d check` names them."
+            "Author all four attributes of PhysicsMassAPI with numbers above zero; `scene3d check` names them."
         )
     inward = np.linalg.inv(world)
-    corners = [_moved(_corners(part), inward @ _matrix(places, part)) for part in colliders]
+    corners = [moved(_corners(part), inward @ matrix_of(places, part)) for part in colliders]
     if not sum(map(len, corners)):
         raise FileFormatError(f"{where}: {path} has no collider, so it falls through everything.")
-    R = _rotation(np.array([axes.GetReal(), *axes.GetImaginary()]))
+    if not all(np.isfinite(part).all() for part in corners):
+        raise FileFormatError(f"{where}: a collider of {path} has points that are no numbers. Export it again.")
+    R = rotation_of(np.array([axes.GetReal(), *axes.GetImaginary()]))
+    surface = _surface(colliders)
     return StageBody(
-        str(name),
-        path,
-        np.array([*world[:3, 3], *_wxyz(turn)]),
-        float(mass),
-        np.array(com, dtype=np.float64),
-        R @ np.diag(np.array(moments, dtype=np.float64)) @ R.T,
-        _friction(colliders),
-        np.concatenate(corners),
+        name=name,
+        path=path,
+        pose=pose_of(world),
+        mass=float(mass),
+        com=np.array(com, dtype=np.float64),
+        corners=np.concatenate(corners),
+        inertia=R @ np.diag(np.array(moments, dtype=np.float64)) @ R.T,
+        friction=None if surface is None else float(surface.GetDynamicFrictionAttr().Get()),
+        static_friction=None if surface is None else float(surface.GetStaticFrictionAttr().Get()),
+        restitution=None if surface is None else float(surface.GetRestitutionAttr().Get()),
+        kinematic=bool(UsdPhysics.RigidBodyAPI(prim).GetKinematicEnabledAttr().Get()),
     )
 
 
-def _friction(colliders: list[Any]) -> float | None:
+def _sound(mass: float, moments: Any, com: Any) -> bool:
+    """Whether mass properties are those of a body."""
+    return bool(np.isfinite([mass, *moments, *com]).all() and min(mass, *moments) > 0)
+
+
+def _surface(colliders: list[Any]) -> Any:
+    """`UsdPhysics.MaterialAPI` of the first collider that has one, None without."""
     from pxr import UsdPhysics, UsdShade
 
     for prim in colliders:
         material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
         if material and material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
-            return float(UsdPhysics.MaterialAPI(material.GetPrim()).GetDynamicFrictionAttr().Get())
+            return UsdPhysics.MaterialAPI(material.GetPrim())
     return None
 
 
@@ -198,29 +249,3 @@ def _corners(prim: Any) -> NDArray[np.float64]:
     if prim.IsA(UsdGeom.Plane) and UsdGeom.Plane(prim).GetAxisAttr().Get() == "Z":
         return CUBE * [WIDE, WIDE, 1.0] - [0.0, 0.0, 0.5]
     return np.zeros((0, 3))
-
-
-def _matrix(places: Any, prim: Any) -> NDArray[np.float64]:
-    """Places column vectors of a prim's frame in the world, shape (4, 4)."""
-    return np.array(places.GetLocalToWorldTransform(prim), dtype=np.float64).T
-
-
-def _moved(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def _rotation(wxyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    import torch
-
-    from dynamics.poses import matrix_from_pose
-
-    unit = wxyz / np.linalg.norm(wxyz)
-    return matrix_from_pose(torch.tensor([0.0, 0, 0, *unit], dtype=torch.float64)).numpy()[:3, :3]
-
-
-def _wxyz(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    import torch
-
-    from dynamics.poses import wxyz_from_rotation
-
-    return wxyz_from_rotation(torch.from_numpy(np.ascontiguousarray(turn))).numpy()

@@ -90,10 +90,10 @@ def support_below(solids: Sequence[Solid], point: NDArray[np.float64]) -> Top | 
     return None if best is None else best[1]
 
 
-def depth_in(solids: Sequence[Solid], points: NDArray[np.float64]) -> float:
-    """How deep the deepest of the points (N, 3) lies within any of the solids [m], 0 for none."""
+def depth_in(solids: Sequence[Solid], points: NDArray[np.float64], radius: float = 0.0) -> float:
+    """How deep the deepest of the balls around points (N, 3) reaches into any of the solids [m], 0 for none."""
     inside = [float((each.offsets - points @ each.normals.T).min(axis=1).max()) for each in solids]
-    return max(0.0, *inside) if inside else 0.0
+    return max(0.0, radius + max(inside)) if inside else 0.0
 
 
 def rest_height(corners: NDArray[np.float64], com: NDArray[np.float64], down: NDArray[np.float64]) -> float:

@@ -1,9 +1,10 @@
 """The proof of an exported scene: a scene folder or a stage in, what every engine makes of it out.
 
 A scene is exported as anybody would export it; engines load those files, each in a process and an environment of its
-own, and report what they hold of every body and where bodies are after a fall and after two seconds on their support.
-With a scene, bodies are compared with the scene's own; with a file alone, with what the file says. A missing engine is
-an error when it was asked for by name, else it is listed as absent.
+own, and report what they hold of everything that moves and where it is after a fall and after two seconds on its
+support. With a scene, that is compared with the scene's own; with a file alone, with what the file says. Rigid objects
+and deformables are proven by engines of their own; what becomes of deformables in the others is said. A missing engine
+is an error when it was asked for by name, else it is listed as absent.
 """
 
 from __future__ import annotations
@@ -15,26 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scene3d._errors import DeviceError, FileFormatError, Scene3dError, UsageError
+from scene3d._errors import DeviceError, UsageError
 from sim_bridge.engines._environments import ENGINES, HERE, Engine, engine, find_python, install_line
 from sim_bridge.engines._judge import TOLERANCES, Row, judge
-from sim_bridge.engines._phases import DT, Phase, fall, rest, write_layer
+from sim_bridge.engines._judge_soft import judge_soft
+from sim_bridge.engines._phases import DT
+from sim_bridge.engines._prepared import Prepared, prepare
 from sim_bridge.engines._request import EngineAbsentError, EngineError, ask
-from sim_bridge.engines._stage_bodies import StageBodies, StageBody, read_bodies
-from sim_bridge.engines._supports import Solid, solid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scene3d import Scene
+    from sim_bridge.engines._prepared import Trial
+    from sim_bridge.engines._stage_bodies import StageBody
 
 __all__ = ["EngineProof", "Proof", "verify"]
 
 TIMEOUT = 900.0
 """An engine is ended after this [s]; Newton compiles its kernels in its first run."""
 LONGEST = 60.0
-UP = (0.0, 0.0, 1.0)
-"""Of every stage."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EngineProof:
     """``proven``, ``beyond`` a tolerance, ``absent``, or ``failed``."""
     version: str = ""
     rows: tuple[Row, ...] = ()
-    """One per rigid body."""
+    """One for each object that it moves."""
     seconds: float = 0.0
     """That its process took, without the start."""
     said: str = ""
@@ -109,7 +109,8 @@ def verify(
     Raises:
         DeviceError: An engine that was asked for by name is not installed.
         FileFormatError: The stage cannot be proven as it is; the message says why.
-        UsageError: There is no such engine, the time is out of range, or the scene has no metric scale.
+        UsageError: There is no such engine or nothing for it to move, the time is out of range, or the scene has no
+            metric scale.
     """
     if not DT * 2 <= seconds <= LONGEST:
         raise UsageError(f"Found {seconds:g} s; bodies can stand for up to {LONGEST:g} s.")
@@ -118,104 +119,25 @@ def verify(
         if which.worker:  # Said now, not after minutes of other engines.
             find_python(which)
     with tempfile.TemporaryDirectory(prefix="scene3d-verify-") as name:
-        given = _prepared(path, Path(name), seconds, assume_scale)
+        given = prepare(path, Path(name), seconds, assume_scale=assume_scale)
         proofs = []
         for which in chosen:
+            trial = given.soft_trial if which.soft else given.rigid_trial
+            if trial is None:
+                if engines is not None:
+                    kind = "deformable" if which.soft else "rigid that moves"
+                    raise UsageError(f"{path} has nothing {kind}, so there is nothing for {which.title} to prove.")
+                continue
             if progress is not None:
                 progress(which.title)
-            proofs.append(_proof(given, which, asked=engines is not None))
+            proofs.append(_proof(given, trial, which, asked=engines is not None))
     return Proof(path, seconds, tuple(proofs), given.notes)
 
 
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """What every engine is asked and measured against."""
-
-    source: Path
-    folder: Path
-    """For files of this proof."""
-    model: Path
-    """The stage."""
-    scene: Scene | None
-    """None when a stage was given."""
-    assume_scale: bool
-    found: StageBodies
-    """Bodies as they should be."""
-    solids: tuple[Solid, ...]
-    phases: dict[str, Phase]
-    layers: dict[str, Path]
-    notes: tuple[str, ...]
-
-
-def _prepared(path: Path, folder: Path, seconds: float, assume_scale: bool) -> _Given:
-    from sim_bridge.usd._read_stage import open_stage
-
-    if not path.exists():
-        raise UsageError(f"{path} does not exist. Give a scene folder, or a USD stage.")
-    scene, model, notes = None, path.resolve(), []
-    if path.is_dir():
-        from scene3d.files import load_scene
-        from sim_bridge.usd._export import export_usd
-
-        scene, model = load_scene(path), folder / "scene.usdc"
-        export_usd(scene, model, assume_scale=assume_scale)
-    opened = open_stage(model)
-    if opened.outside:
-        raise FileFormatError(
-            f"{path} names {opened.outside[0].name}, which lies outside its folder; engines would follow it. "
-            "Copy it beside the stage, or take it out."
-        )
-    found = read_bodies(opened.stage, str(path))
-    if scene is not None:
-        found = replace(found, bodies=tuple(_of_scene(scene, found)))
-    if found.soft:
-        names = ", ".join(soft.rsplit("/", 1)[-1] for soft in found.soft)
-        notes.append(f"Deformable, so left out of this rigid proof or standing still in it: {names}.")
-    solids = tuple(solid(corners) for corners in found.statics)
-    phases = {phase.name: phase for phase in (fall(found), rest(found, solids, seconds))}
-    layers = {name: folder / f"{name}.usda" for name in phases}
-    for name, phase in phases.items():
-        write_layer(model, found, phase, layers[name])
-    return _Given(path, folder, model, scene, assume_scale, found, solids, phases, layers, tuple(notes))
-
-
-def _of_scene(scene: Scene, found: StageBodies) -> list[StageBody]:
-    """The stage's bodies with what the scene holds of them, which is what engines must hold too, colliders included."""
-    from sim_bridge.usd._body_prims import collider_parts
-
-    in_stage = {body.name: body for body in found.bodies}
-    bodies = []
-    for thing in scene.objects:
-        if thing.kind != "rigid" or thing.body.motion == "static":
-            continue
-        if thing.name not in in_stage:
-            raise FileFormatError(f"The exported stage lost {thing.name!r}; it has {', '.join(in_stage) or 'none'}.")
-        body = thing.body
-        bodies.append(
-            replace(
-                in_stage[thing.name],
-                mass=body.mass,
-                com=body.com,
-                inertia=body.inertia,
-                friction=body.material.friction,
-                corners=np.concatenate([part.vertices for part in collider_parts(body)]),
-            )
-        )
-    return bodies
-
-
-def _proof(given: _Given, which: Engine, *, asked: bool) -> EngineProof:
+def _proof(given: Prepared, trial: Trial, which: Engine, *, asked: bool) -> EngineProof:
     try:
-        answer = _answer(given, which)
-        bodies = given.found.bodies if which.worker else _with_meshes(given)
-        rows = judge(
-            bodies,
-            given.solids,
-            given.phases,
-            answer,
-            gravity=given.found.gravity,
-            exact_flight=which.exact_flight,
-        )
+        answer = _answer(given, trial, which)
+        rows, notes = _rows(given, trial, which, answer)
     except EngineAbsentError as error:
         if asked:
             raise DeviceError(f"{which.title} is not installed: {error} {install_line(which)}") from error
@@ -227,38 +149,53 @@ def _proof(given: _Given, which: Engine, *, asked: bool) -> EngineProof:
     except EngineError as error:
         return EngineProof(which.name, which.title, "failed", said=str(error))
     status = "beyond" if any(row.failures for row in rows) else "proven"
-    said = " ".join(answer.get("notes", ()))
+    said = " ".join((*answer.get("notes", ()), *notes))
     return EngineProof(which.name, which.title, status, answer["version"], rows, answer["seconds"]["run"], said)
 
 
-def _answer(given: _Given, which: Engine) -> dict[str, Any]:
+def _rows(
+    given: Prepared, trial: Trial, which: Engine, answer: dict[str, Any]
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The figures, and what else is to be known."""
+    physics = {"gravity": given.gravity, "exact_flight": which.exact_flight}
+    if which.soft:
+        return judge_soft(given.soft, given.solids, trial.phases, answer, **physics)
+    bodies = given.bodies if which.worker else _with_meshes(given)
+    rows = judge(bodies, given.solids, trial.phases, answer, **physics)
+    names = ", ".join(thing.name for thing in given.soft)
+    return rows, (f"{names}: deformable, {which.deformables}.",) if names else ()
+
+
+def _answer(given: Prepared, trial: Trial, which: Engine) -> dict[str, Any]:
+    things = [(each.name, each.geometry) for each in given.soft]
+    if not which.soft:
+        things = [(body.name, body.path) for body in given.bodies]
     request: dict[str, Any] = {
-        "version": 1,
         "engine": which.name,
         "model": str(given.model),
         "assume_scale": given.assume_scale,
         "dt": DT,
-        "bodies": [{"name": body.name, "path": body.path} for body in given.found.bodies],
+        "bodies": [{"name": name, "path": path} for name, path in things],
         "phases": [
             {
                 "name": phase.name,
-                "stage": str(given.layers[phase.name]),
+                "stage": str(trial.layers[phase.name]),
                 "poses": {name: pose.tolist() for name, pose in phase.poses.items()},
                 "steps": phase.steps,
                 "read": list(phase.read),
             }
-            for phase in given.phases.values()
+            for phase in trial.phases.values()
         ],
     }
     if which.worker is None:
         from sim_bridge.engines._own_dynamics import run_own
 
-        return run_own(_scene(given), request)
+        return run_own(given.scene(), request)
     python = find_python(which)
     if not which.reads_usd:
         from sim_bridge.mjcf._export import export_mjcf
 
-        model, scene = given.folder / "mjcf" / "scene.xml", _scene(given)
+        model, scene = given.folder / "mjcf" / "scene.xml", given.scene()
         model.parent.mkdir(exist_ok=True)
         exported = export_mjcf(scene, model, assume_scale=given.assume_scale)
         request["model"] = str(model)
@@ -267,20 +204,7 @@ def _answer(given: _Given, which: Engine) -> dict[str, Any]:
     return ask(python, HERE / which.worker, request, seconds=TIMEOUT)
 
 
-def _scene(given: _Given) -> Scene:
-    """The scene that engines without USD get, in the stage's frame: the given one, or what the stage makes."""
-    if given.scene is not None and given.scene.up == UP:
-        return given.scene
-    from sim_bridge.usd._import import import_usd
-
-    try:
-        return import_usd(given.model).scene
-    except Scene3dError as error:
-        raise DeviceError(f"It reads no USD, and the stage makes no scene: {error}") from error
-
-
-def _with_meshes(given: _Given) -> tuple[StageBody, ...]:
+def _with_meshes(given: Prepared) -> tuple[StageBody, ...]:
     """Bodies as our own dynamics meets them: with their whole meshes instead of convex parts."""
-    scene = _scene(given)
-    meshes = {thing.name: np.asarray(thing.body.mesh.vertices, dtype=np.float64) for thing in scene.objects}
-    return tuple(replace(body, corners=meshes[body.name]) for body in given.found.bodies)
+    meshes = {thing.name: np.asarray(thing.body.mesh.vertices) for thing in given.scene().objects}
+    return tuple(replace(body, corners=meshes[body.name].astype(np.float64)) for body in given.bodies)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["publish"]
 
+OURS = frozenset({".obj", ".urdf"})
+"""Of files that an earlier export may have left in the folder; anything else is the user's."""
 
-def publish(
-    path: Path, text: bytes, folder: Path, files: Mapping[str, bytes], *, suffixes: frozenset[str], overwrite: bool
-) -> tuple[Path, ...]:
+
+def publish(path: Path, text: bytes, folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> tuple[Path, ...]:
     """Write a file and a folder of files beside it, whole or not at all.
 
     Args:
@@ -31,7 +32,6 @@ def publish(
         text: What is in it.
         folder: The folder, in the same one as `path`.
         files: Contents by name within the folder, with forward slashes.
-        suffixes: Of files that an earlier export may have left in the folder; anything else is the user's.
         overwrite: Replace what is there.
 
     Returns:
@@ -40,7 +40,7 @@ def publish(
     Raises:
         OutputError: Something is there already, holds what is no export's, or cannot be written.
     """
-    _check_free(path, folder, suffixes, overwrite)
+    _check_free(path, folder, overwrite)
     make_folder(path.parent)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     earlier = folder.with_name(f".{folder.name}.{os.getpid()}.old")
@@ -74,15 +74,18 @@ def _swap(path: Path, text: bytes, folder: Path, fresh: Path, earlier: Path) -> 
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _check_free(path: Path, folder: Path, suffixes: frozenset[str], overwrite: bool) -> None:
-    there = next((place for place in (path, folder) if place.exists() or place.is_symlink()), None)
+def _check_free(path: Path, folder: Path, overwrite: bool) -> None:
+    try:
+        there = next((place for place in (path, folder) if place.exists() or place.is_symlink()), None)
+    except OSError as error:  # A name that is too long, for one.
+        raise cannot_write(path, error, 0) from error
     if there is None:
         return
     if not overwrite:
         raise OutputError(f"{there} is there already. Choose another name, or pass --overwrite to replace it.")
     if path.is_dir() or folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{path.name} is a file and {folder.name} its folder, but {there} is something else.")
-    foreign = (place for place in folder.rglob("*") if not place.is_dir() and place.suffix.lower() not in suffixes)
+    foreign = (place for place in folder.rglob("*") if not place.is_dir() and place.suffix.lower() not in OURS)
     kept = next(foreign, None)
     if kept is not None:
         raise OutputError(f"{folder} would be replaced, but {kept} is no mesh of an export. Move it elsewhere first.")

@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 from sim_bridge.mjcf._described import numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dynamics import Body
     from sim_bridge.mjcf._described import DescribedBody
 
@@ -35,10 +37,15 @@ def surface(body: Body) -> dict[str, str]:
     }
 
 
-def add_contacts(root: ElementTree.Element, bodies: list[DescribedBody]) -> list[str]:
-    """Write out the pairs of geoms that MuJoCo would take otherwise; notes for people."""
+def add_contacts(
+    root: ElementTree.Element, bodies: list[DescribedBody], joined: Collection[tuple[int, int]] = ()
+) -> list[str]:
+    """Write out the pairs of geoms that MuJoCo would take otherwise, but for joined bodies; notes for people."""
     pairs = []
-    for here, there in combinations(bodies, 2):
+    for pair in combinations(range(len(bodies)), 2):
+        here, there = (bodies[index] for index in pair)
+        if pair in joined:  # A pair that is written out would touch in spite of what excludes it.
+            continue
         if "dynamic" not in (here.body.motion, there.body.motion):
             continue
         first, second = here.body.material, there.body.material

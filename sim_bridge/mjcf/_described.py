@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import numpy as np
 
 from scene3d._errors import BodyError, UsageError
+from sim_bridge.mjcf._asset_files import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from scene3d import Scene
     from sim_bridge.usd._twin import Twin
 
-__all__ = ["DescribedBody", "Exported", "described", "mesh_files", "numbers"]
+__all__ = ["DescribedBody", "Exported", "check_name", "described", "mesh_files", "numbers", "write_model", "xml_text"]
 
 RESERVED = "world"
 """Both formats keep this name for what stands still."""
@@ -105,8 +107,11 @@ def described(scene: Scene, *, assume_scale: bool = False) -> tuple[Twin, list[D
         files.append(folder_name(body.name, files))
         color = GREY
         if index < len(scene.objects):
+            thing = scene.objects[index]
             # A stage's parts are cut to what PhysX takes; nothing here has its limits.
-            body = replace(body, parts=scene.objects[index].body.parts)
+            body = replace(body, parts=thing.body.parts)
+            if thing.kind == "rigid" and thing.body.motion == "kinematic":  # A world frees what nothing drives.
+                body = body.with_motion("kinematic")
             color = _mean_color(scene, index + 1)
             try:
                 check_inertia(body.inertia)
@@ -114,6 +119,16 @@ def described(scene: Scene, *, assume_scale: bool = False) -> tuple[Twin, list[D
                 raise BodyError(f"{body.name!r}: {error}") from error
         bodies.append(DescribedBody(body, names[-1], files[-1], tuple(pose.tolist()), color))
     return twin, bodies, [*twin.notes, *_notes(scene, bodies)]
+
+
+def check_name(path: Path, suffix: str, what: str) -> None:
+    """See that a model's name says what it is.
+
+    Raises:
+        UsageError: It ends otherwise.
+    """
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{what} ends in {suffix}, found {path.name!r}. Call it {path.stem}{suffix}.")
 
 
 def mesh_files(bodies: Iterable[DescribedBody]) -> dict[str, bytes]:
@@ -127,6 +142,40 @@ def mesh_files(bodies: Iterable[DescribedBody]) -> dict[str, bytes]:
         for number, mesh in enumerate(thing.meshes):
             files[thing.part_file(number)] = encode_obj(mesh)
     return files
+
+
+def write_model(
+    path: Path,
+    root: ElementTree.Element,
+    folder: Path,
+    files: Mapping[str, bytes],
+    *,
+    objects: Iterable[DescribedBody],
+    notes: Iterable[str],
+    overwrite: bool,
+) -> Exported:
+    """Write a description and the folder that it names, whole or not at all.
+
+    Args:
+        path: Of the description.
+        root: What is in it.
+        folder: In the same folder as `path`.
+        files: Contents by name within `folder`.
+        objects: Of the scene.
+        notes: For people.
+        overwrite: Replace an earlier export.
+
+    Raises:
+        OutputError: Something is there already, or cannot be written.
+    """
+    written = publish(path, xml_text(root), folder, files, overwrite=overwrite)
+    return Exported(path, written, tuple(thing.name for thing in objects), notes=tuple(notes))
+
+
+def xml_text(root: ElementTree.Element) -> bytes:
+    """A tree as a file."""
+    ElementTree.indent(root)
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
 
 
 def numbers(values: ArrayLike) -> str:

@@ -1,9 +1,9 @@
 """A scene -> an MJCF model of MuJoCo: OUT.xml, and its meshes in the folder OUT_meshes beside it.
 
-Bodies are named after the scene's objects, hang on free joints and carry their full mass properties, whatever their
-meshes say. One mesh geom per convex part collides (group 3), the collider is drawn in the mean colour of its splats
-(group 2); splats themselves MuJoCo cannot hold. The keyframe ``capture`` has the poses of the photos, as a stage has
-them: Z up, lifted out of what they stand on.
+Bodies are named after the scene's objects, hang on free joints or on the scene's own, and carry their full mass
+properties, whatever their meshes say; kinematic ones are mocap bodies. One mesh geom per convex part collides (group
+3), the collider is drawn in the mean colour of its splats (group 2); splats themselves MuJoCo cannot hold. The keyframe
+``capture`` has the poses of the photos, as a stage has them: Z up, lifted out of what they stand on.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from scene3d._errors import UsageError
-from sim_bridge.mjcf._asset_files import publish
 from sim_bridge.mjcf._cameras import add_cameras
 from sim_bridge.mjcf._contacts import add_contacts, surface
-from sim_bridge.mjcf._described import DescribedBody, Exported, described, mesh_files, numbers
+from sim_bridge.mjcf._described import DescribedBody, Exported, check_name, described, mesh_files, numbers, write_model
+from sim_bridge.mjcf._joint_tree import Link, joint_trees
+from sim_bridge.mjcf._joints import add_drives, add_joint, first_positions, joined, pose_in_parent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scene3d import Scene
     from sim_bridge.usd._twin import Twin
 
@@ -39,7 +41,8 @@ def export_mjcf(scene: Scene, path: Path | str, *, assume_scale: bool = False, o
     material's; where MuJoCo's rule for a pair (the greater friction, the lesser rebound) differs from ours (the
     geometric mean, the greater rebound), the pair is written out. MuJoCo has no coefficient of restitution: the contact
     spring is damped so that a free impact rebounds as fast (`dynamics.baselines.contact_parameters`). Torsional and
-    rolling friction are off. Deformable objects are static colliders.
+    rolling friction are off. Kinematic objects are mocap bodies, which stay where they are put; deformable objects are
+    static colliders.
 
     Args:
         scene: With objects.
@@ -54,21 +57,21 @@ def export_mjcf(scene: Scene, path: Path | str, *, assume_scale: bool = False, o
         OutputError: Something is there already, or cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() != ".xml":
-        raise UsageError(f"An MJCF model ends in .xml, found {path.name!r}. Call it {path.stem}.xml.")
+    check_name(path, ".xml", "An MJCF model")
     twin, bodies, notes = described(scene, assume_scale=assume_scale)
     folder = path.with_name(f"{path.stem}_meshes")
-    root = _model(scene, twin, bodies, folder.name, path.stem)
-    notes += add_contacts(root, bodies)
-    ElementTree.indent(root)
-    text = b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
-    files = mesh_files(bodies)
-    written = publish(path, text, folder, files, suffixes=frozenset({".obj"}), overwrite=overwrite)
-    names = tuple(thing.name for thing in bodies[: len(scene.objects)])
-    return Exported(path, written, names, notes=tuple(notes))
+    links, closing = joint_trees(twin, bodies)
+    notes += closing
+    root = _model(scene, twin, bodies, links, folder.name, path.stem)
+    notes += add_contacts(root, bodies, joined(links))
+    add_drives(root, links, bodies)
+    objects = bodies[: len(scene.objects)]
+    return write_model(path, root, folder, mesh_files(bodies), objects=objects, notes=notes, overwrite=overwrite)
 
 
-def _model(scene: Scene, twin: Twin, bodies: list[DescribedBody], meshes: str, name: str) -> ElementTree.Element:
+def _model(
+    scene: Scene, twin: Twin, bodies: list[DescribedBody], links: Sequence[Link], meshes: str, name: str
+) -> ElementTree.Element:
     root = ElementTree.Element("mujoco", model=name)
     add = ElementTree.SubElement
     add(root, "compiler", angle="radian", autolimits="true", meshdir=meshes, inertiafromgeom="false")
@@ -85,11 +88,11 @@ def _model(scene: Scene, twin: Twin, bodies: list[DescribedBody], meshes: str, n
     _add_assets(add(root, "asset"), bodies)
     ground = add(root, "worldbody")
     add(ground, "light", name="sun", type="directional", pos="0 0 3", dir="0.2 0.3 -1", castshadow="false")
-    for thing in bodies:
-        _add_body(ground, thing)
+    parts = {-1: ground}
+    for link in links:
+        parts[link.body] = _add_body(parts[link.parent], bodies[link.body], link, pose_in_parent(link, bodies))
     add_cameras(root, ground, scene, twin.T_stage_world)
-    moving = [thing for thing in bodies if thing.body.motion == "dynamic"]
-    add(add(root, "keyframe"), "key", name="capture", qpos=" ".join(numbers(thing.pose) for thing in moving))
+    add(add(root, "keyframe"), "key", name="capture", qpos=" ".join(first_positions(links, bodies)))
     return root
 
 
@@ -105,11 +108,17 @@ def _add_assets(asset: ElementTree.Element, bodies: list[DescribedBody]) -> None
             ElementTree.SubElement(asset, "mesh", name=name, file=file, inertia="convex")
 
 
-def _add_body(parent: ElementTree.Element, thing: DescribedBody) -> None:
+def _add_body(
+    parent: ElementTree.Element, thing: DescribedBody, link: Link, pose: tuple[float, ...]
+) -> ElementTree.Element:
     body, add = thing.body, ElementTree.SubElement
-    part = add(parent, "body", name=thing.name, pos=numbers(thing.pose[:3]), quat=numbers(thing.pose[3:]))
-    if body.motion == "dynamic":
-        add(part, "freejoint", name=f"{thing.file_name}_free")
+    part = add(parent, "body", name=thing.name, pos=numbers(pose[:3]), quat=numbers(pose[3:]))
+    if body.motion == "kinematic":
+        part.set("mocap", "true")
+    elif body.motion == "dynamic":
+        if link.joint is None:
+            add(part, "freejoint", name=f"{thing.file_name}_free")
+        add_joint(part, link)
         tensor = [body.inertia[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
         add(part, "inertial", pos=numbers(body.com), mass=numbers(body.mass), fullinertia=numbers(tensor))
     color = f"{numbers(thing.color)} 1"
@@ -119,10 +128,11 @@ def _add_body(parent: ElementTree.Element, thing: DescribedBody) -> None:
         plane = kind == "plane"
         size = (FLOOR_SIDE, FLOOR_SIDE, 0.1) if plane else body.primitive.size[: 1 if kind == "sphere" else 3]
         add(part, "geom", contact, name=f"{thing.file_name}_{kind}", type=kind, size=numbers(size), rgba=color)
-        return
+        return part
     seen = {"contype": "0", "conaffinity": "0", "group": str(VISUAL_GROUP), "mass": "0", "rgba": color}
     name = f"{thing.file_name}_visual"
     add(part, "geom", seen, name=name, type="mesh", mesh=name)
     for number in range(len(thing.meshes)):
         name = f"{thing.file_name}_part_{number:03d}"
         add(part, "geom", contact, name=name, type="mesh", mesh=name, group=str(COLLIDER_GROUP), mass="0")
+    return part

@@ -2,20 +2,28 @@
 
 A URDF describes one tree of links, so an object is one file with one link: that is what robots' tools, `load_urdf` and
 MuJoCo read without further ado. OUT.urdf holds the whole scene: a link ``world``, supports and floor on fixed joints,
-objects on joints of the type ``floating`` whose origins are the poses of the photos. Some readers, ours among them, do
-not know floating joints; they take the objects' own files.
+objects on joints of the type ``floating`` whose origins are the poses of the photos, or on the scene's own joints. Some
+readers, ours among them, do not know floating joints; they take the objects' own files.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from scene3d._errors import UsageError
-from sim_bridge.mjcf._asset_files import publish
-from sim_bridge.mjcf._described import DescribedBody, Exported, described, mesh_files, numbers
+from sim_bridge.mjcf._described import (
+    DescribedBody,
+    Exported,
+    check_name,
+    described,
+    mesh_files,
+    numbers,
+    write_model,
+    xml_text,
+)
+from sim_bridge.mjcf._joint_tree import IDENTITY, Link, Pose, composed, joint_trees
+from sim_bridge.urdf._joints import add_joint, frame_in_link, place, said_of_joints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +43,8 @@ def export_urdf(scene: Scene, path: Path | str, *, assume_scale: bool = False, o
 
     Mass, centre of mass and inertia are the scene's, in full; each convex part is a collision mesh, the collider itself
     the visual one. Friction and restitution have no place in a URDF: they are written as Bullet's ``<contact>``, which
-    others skip. A ``<mujoco>`` element makes MuJoCo keep the folders of meshes. Deformable objects are fixed.
+    others skip. A ``<mujoco>`` element makes MuJoCo keep the folders of meshes. Kinematic and deformable objects are
+    fixed; a URDF has no word for what is moved from outside.
 
     Args:
         scene: With objects.
@@ -50,33 +59,38 @@ def export_urdf(scene: Scene, path: Path | str, *, assume_scale: bool = False, o
         OutputError: Something is there already, or cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() != ".urdf":
-        raise UsageError(f"A URDF ends in .urdf, found {path.name!r}. Call it {path.stem}.urdf.")
-    _, bodies, notes = described(scene, assume_scale=assume_scale)
+    check_name(path, ".urdf", "A URDF")
+    twin, bodies, notes = described(scene, assume_scale=assume_scale)
+    links, closing = joint_trees(twin, bodies)
     folder = path.with_name(f"{path.stem}_objects")
-    files = mesh_files(bodies)
-    for thing in bodies[: len(scene.objects)]:
+    files, objects = mesh_files(bodies), bodies[: len(scene.objects)]
+    for thing in objects:
         robot = _robot(thing.file_name)
         _add_link(robot, thing, "")
-        files[f"{thing.file_name}.urdf"] = _text(robot)
-    text = _text(_whole(path.stem, bodies, f"{folder.name}/"))
-    suffixes = frozenset({".obj", ".urdf"})
-    written = publish(path, text, folder, files, suffixes=suffixes, overwrite=overwrite)
-    names = tuple(thing.name for thing in bodies[: len(scene.objects)])
-    return Exported(path, written, names, notes=(*notes, LEFT_OUT))
+        files[f"{thing.file_name}.urdf"] = xml_text(robot)
+    led = [thing.name for thing in bodies if thing.body.motion == "kinematic"]
+    fixed = [f"{', '.join(led)}: kinematic, here fixed to the world."] if led else []
+    root = _whole(path.stem, bodies, links, f"{folder.name}/")
+    notes += [*fixed, *closing, *said_of_joints(links), LEFT_OUT]
+    return write_model(path, root, folder, files, objects=objects, notes=notes, overwrite=overwrite)
 
 
-def _whole(name: str, bodies: Sequence[DescribedBody], folder: str) -> ElementTree.Element:
+def _whole(name: str, bodies: Sequence[DescribedBody], links: Sequence[Link], folder: str) -> ElementTree.Element:
     robot = _robot(name)
     ElementTree.SubElement(robot, "link", name="world")
-    for thing in bodies:
-        _add_link(robot, thing, folder)
-    for thing in bodies:
+    frames = {link.body: frame_in_link(link) for link in links}
+    for link in links:
+        _add_link(robot, bodies[link.body], folder, frames[link.body])
+    for link in links:
+        thing = bodies[link.body]
+        if link.joint is not None:
+            add_joint(robot, link, bodies, frames)
+            continue
         kind = "floating" if thing.body.motion == "dynamic" else "fixed"
         joint = ElementTree.SubElement(robot, "joint", name=f"{thing.file_name}_{kind}", type=kind)
         ElementTree.SubElement(joint, "parent", link="world")
         ElementTree.SubElement(joint, "child", link=thing.name)
-        ElementTree.SubElement(joint, "origin", xyz=numbers(thing.pose[:3]), rpy=numbers(_rpy(thing.pose[3:])))
+        ElementTree.SubElement(joint, "origin", place(thing.pose))
     return robot
 
 
@@ -86,12 +100,13 @@ def _robot(name: str) -> ElementTree.Element:
     return robot
 
 
-def _add_link(robot: ElementTree.Element, thing: DescribedBody, folder: str) -> None:
+def _add_link(robot: ElementTree.Element, thing: DescribedBody, folder: str, frame: Pose = IDENTITY) -> None:
+    """A body as a link, in whose frame the body's own is at ``frame``."""
     body, add = thing.body, ElementTree.SubElement
     link = add(robot, "link", name=thing.name)
     if body.motion == "dynamic" or body.primitive is None:
         inertial = add(link, "inertial")
-        add(inertial, "origin", xyz=numbers(body.com), rpy="0 0 0")
+        add(inertial, "origin", place(composed(frame, (*body.com, *IDENTITY[3:]))))
         add(inertial, "mass", value=numbers(body.mass))
         entries = {"ixx": (0, 0), "ixy": (0, 1), "ixz": (0, 2), "iyy": (1, 1), "iyz": (1, 2), "izz": (2, 2)}
         add(inertial, "inertia", {name: numbers(body.inertia[at]) for name, at in entries.items()})
@@ -105,10 +120,12 @@ def _add_link(robot: ElementTree.Element, thing: DescribedBody, folder: str) -> 
         for element in (visual, add(link, "collision")):
             _add_primitive(element, body)
         return
-    add(add(visual, "geometry"), "mesh", filename=folder + thing.visual_file)
-    for number in range(len(thing.meshes)):
-        geometry = add(add(link, "collision"), "geometry")
-        add(geometry, "mesh", filename=folder + thing.part_file(number))
+    meshes = [(visual, thing.visual_file)]
+    meshes += [(add(link, "collision"), thing.part_file(number)) for number in range(len(thing.meshes))]
+    for element, file in meshes:
+        if frame != IDENTITY:
+            add(element, "origin", place(frame))
+        add(add(element, "geometry"), "mesh", filename=folder + file)
 
 
 def _add_primitive(element: ElementTree.Element, body: Body) -> None:
@@ -121,18 +138,3 @@ def _add_primitive(element: ElementTree.Element, body: Body) -> None:
         add(geometry, "sphere", radius=numbers(size[0]))
     else:
         add(geometry, "box", size=numbers(sides))
-
-
-def _rpy(wxyz: Sequence[float]) -> tuple[float, float, float]:
-    """Roll, pitch, yaw about fixed axes, R = Rz Ry Rx; at a pitch of 90 degrees roll is 0."""
-    w, x, y, z = wxyz
-    sine = max(-1.0, min(1.0, 2 * (w * y - x * z)))
-    if abs(sine) > 1 - 1e-12:
-        return 0.0, math.copysign(math.pi / 2, sine), -2 * math.copysign(1.0, sine) * math.atan2(x, w)
-    roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
-    return roll, math.asin(sine), math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-
-
-def _text(robot: ElementTree.Element) -> bytes:
-    ElementTree.indent(robot)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(robot, encoding="utf-8") + b"\n"

@@ -90,10 +90,12 @@ def _body(reader: StageReader, owned: OwnedPrims) -> Iterator[Finding]:
 
     if not owned.prim.HasAPI(UsdPhysics.RigidBodyAPI):  # A deformable: its particles collide.
         return
-    yield from check_body(reader, owned)
+    found = tuple(check_body(reader, owned))
+    yield from found
     try:
         at = body_frame(reader, owned.prim)
     except FileFormatError as error:
         at, said = None, str(error).removeprefix(f"{reader.path}: ")
-        yield Finding("error", "body-scale", str(owned.prim.GetPath()), said, "Apply scales to the geometry.")
+        if not any(each.severity == "error" and each.rule == "body-place" for each in found):
+            yield Finding("error", "body-scale", str(owned.prim.GetPath()), said, "Apply scales to the geometry.")
     yield from check_colliders(reader, owned, at)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scene3d._errors import FileFormatError
 from sim_bridge.usd._check_finding import Finding
 from sim_bridge.usd._read_values import authored, finite
 
@@ -27,6 +28,8 @@ WHOLE_MASS = {
 TRIANGLE = 1e-4
 """Relative excess of the largest moment over the sum of the others that rounding may leave."""
 UNIT = 1e-3
+FAR = 1e4
+"""Engines compute in single precision, which is a millimetre apart here [m]."""
 AUTHOR_ALL = "Author mass, centerOfMass, diagonalInertia and principalAxes of MassAPI."
 
 
@@ -38,6 +41,7 @@ def check_body(reader: StageReader, owned: OwnedPrims) -> Iterator[Finding]:
         owned: The body and what belongs to it.
     """
     yield from _pose(reader, owned.prim)
+    yield from _place(reader, owned.prim)
     yield from _nested(owned.prim)
     if not bool(reader.value(owned.prim, "physics:kinematicEnabled")):
         yield from _mass(reader, owned.prim)
@@ -73,6 +77,27 @@ def _pose(reader: StageReader, prim: Any) -> Iterator[Finding]:
         yield Finding("warning", "body-transform", path, message, f"Author exactly {' and '.join(POSE_OPS)}.")
 
 
+def _place(reader: StageReader, prim: Any) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    path = str(prim.GetPath())
+    for op in UsdGeom.Xformable(prim).GetOrderedXformOps() if UsdGeom.Xformable(prim) else []:
+        value = op.Get(reader.time_of(op.GetAttr()))
+        # USD itself takes an orientation of no numbers for none.
+        numbers = [value.GetReal(), *value.GetImaginary()] if hasattr(value, "GetReal") else value
+        if value is not None and finite(numbers) is None:
+            message = f"{op.GetOpName()} holds numbers that are not finite."
+            yield Finding("error", "body-place", path, message, "Give the body a place and an orientation.")
+            return
+    try:
+        away = float(np.abs(reader.matrix(prim)[:3, 3]).max())
+    except FileFormatError:  # Something above it is nowhere; said where its colliders are looked at.
+        return
+    if away > FAR:
+        message = f"The body is {away:.3g} m from the origin, where single precision is coarser than a millimetre."
+        yield Finding("warning", "body-place", path, message, "Move everything closer to the origin.")
+
+
 def _nested(prim: Any) -> Iterator[Finding]:
     from pxr import UsdGeom, UsdPhysics
 
@@ -104,6 +129,10 @@ def _mass(reader: StageReader, prim: Any) -> Iterator[Finding]:
         message = f"{said} Engines then take 1000 kg/m3 or a material's density times volumes of their own."
         yield Finding("error" if mass is not None else "warning", "mass", path, message, AUTHOR_ALL)
         return
+    com = reader.value(prim, "physics:centerOfMass", fallback=False)
+    if com is not None and finite(com, 3) is None and not np.isneginf(com).all():  # Minus infinity stands for none.
+        message = f"The centre of mass is {', '.join(f'{float(value):g}' for value in com)}."
+        yield Finding("error", "mass", path, message, AUTHOR_ALL)
     missing = [words for name, words in WHOLE_MASS.items() if not authored(prim, name)]
     if missing:
         message = f"Not authored: {', '.join(missing)}. Each engine then works it out from its own hulls."

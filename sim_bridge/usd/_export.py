@@ -67,7 +67,8 @@ def export_usd(
         spheres: Spheres packed into the bodies as colliders in place of convex parts.
         assume_scale: Take a unit of a scene without metric scale for a metre.
         overwrite: Replace what is there already.
-        world: Bodies and joints in place of `scene_world`'s, which must come first and have the same names.
+        world: Bodies and joints in place of `scene_world`'s, which must come first and have the same names. Without it
+            the scene's own joints are written.
         part_bytes: In a package, splats go to files of their own below this size when all of it is larger.
 
     Raises:
@@ -80,7 +81,8 @@ def export_usd(
     written = write_stage(scene, twin, spheres=spheres)
     begun = {name: twin.poses[index] for index, name in enumerate(written.names)}
     conditions, beside = encode_conditions(begun), path.with_name(CONDITIONS)
-    check_conditions(beside, conditions, overwrite=overwrite)
+    if begun:
+        check_conditions(beside, conditions, overwrite=overwrite)
     with scratch_folder(path) as folder:
         made = folder / path.name
         if path.suffix == ".usdz":

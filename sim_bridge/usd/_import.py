@@ -2,6 +2,7 @@
 
     file --open_stage--> stage --take_inventory--> prims by role
     rigid bodies and their colliders --> objects      colliders without a body --> supports, static objects
+    joints of kept bodies --> joints
     splats --> background, or the body above them     cameras --> views
 
 All lengths become metres, Z points up, quantities are kept in the frame of the body that they belong to. What was
@@ -18,6 +19,7 @@ import numpy as np
 
 from scene3d._errors import FileFormatError
 from sim_bridge.usd._import_inventory import is_deformable, say_left_out, take_inventory
+from sim_bridge.usd._import_joints import read_joints
 from sim_bridge.usd._read_frames import body_frame, is_identity, similarity_of
 from sim_bridge.usd._read_splats import read_splats
 from sim_bridge.usd._read_stage import open_stage, reading, usd_file
@@ -40,7 +42,7 @@ class Imported:
     """What a stage became."""
 
     scene: Scene
-    """Splats, objects, supports and views, in metres with Z up."""
+    """Splats, objects, supports, joints and views, in metres with Z up."""
     notes: tuple[str, ...]
     """What was converted, completed or left out, in sentences."""
 
@@ -87,7 +89,9 @@ def _imported(opened: OpenedStage) -> Imported:
         )
     units = read_units(opened.stage, notes, physics=bool(found.bodies or found.standing))
     reader = StageReader(opened.path, opened.stage, units, notes)
-    objects, ridden, orphans = _objects(reader, found)
+    objects, ridden, orphans, frames = _objects(reader, found)
+    lost = {str(owned.prim.GetPath()) for owned in found.bodies} - set(frames)
+    joints = read_joints(reader, found.joints, frames, lost)
     supports, standing = read_standing(reader, found.standing, [thing.name for thing in objects])
     background = [_background(reader, prim) for prim in [*found.splats, *orphans]]
     parts = [*background, *ridden]
@@ -104,13 +108,19 @@ def _imported(opened: OpenedStage) -> Imported:
         scale_source=str(layer.get("scale_source", "import"))[:MOST_TEXT] if metric else "",
         objects=(*objects, *standing),
         supports=supports,
+        joints=joints,
         filled=_filled(layer, sum(len(part) for part in background)),
     )
     return Imported(scene, tuple(reader.notes))
 
 
-def _objects(reader: StageReader, found: Inventory) -> tuple[list[SceneObject], list[Gaussians], list[Any]]:
-    """Objects, the splats that ride on them, and the splat prims of bodies that could not be kept."""
+def _objects(
+    reader: StageReader, found: Inventory
+) -> tuple[list[SceneObject], list[Gaussians], list[Any], dict[str, tuple[int, BodyFrame]]]:
+    """Objects, the splats that ride on them, the splat prims of bodies that could not be kept, and places and frames of
+    those that were, by their paths.
+    """
+    frames: dict[str, tuple[int, BodyFrame]] = {}
     objects: list[SceneObject] = []
     ridden: list[Gaussians] = []
     orphans: list[Any] = []
@@ -119,14 +129,15 @@ def _objects(reader: StageReader, found: Inventory) -> tuple[list[SceneObject], 
         if made is None:
             orphans += owned.splats
             continue
+        frames[str(owned.prim.GetPath())] = len(objects), made[2]
         objects.append(made[0])
         ridden += made[1]
-    return objects, ridden, orphans
+    return objects, ridden, orphans, frames
 
 
 def _object(
     reader: StageReader, owned: OwnedPrims, taken: list[str], component: int
-) -> tuple[SceneObject, list[Gaussians]] | None:
+) -> tuple[SceneObject, list[Gaussians], BodyFrame] | None:
     from scene3d import Gaussians
     from sim_bridge.usd._import_bodies import free_name, read_rigid
     from sim_bridge.usd._import_particles import read_binding, read_deformable
@@ -141,7 +152,7 @@ def _object(
     if thing.kind == "deformable":
         together = Gaussians.cat(splats) if splats else _no_splats()
         thing = replace(thing, binding=read_binding(reader, owned.splats, together, thing.body))
-    return thing, splats
+    return thing, splats, at
 
 
 def _within(reader: StageReader, at: BodyFrame, prim: Any, component: int) -> Gaussians:
@@ -180,9 +191,6 @@ def _say_rest(reader: StageReader, found: Inventory) -> None:
             + ("their values without time were taken" if not only else f"{only} have samples only, the first was taken")
             + "; motion is not imported."
         )
-    if found.joints:
-        count = "One joint was" if len(found.joints) == 1 else f"{len(found.joints)} joints were"
-        reader.note(f"{count} left out: the bodies of a scene move freely.")
     gravity = _gravity(reader)
     if gravity is not None and np.abs(gravity - [0, 0, -9.81]).max() > 0.02:
         x, y, z = gravity

@@ -2,12 +2,14 @@
 
 A joint of USD turns about x, y or z of its frames, in degrees; ours about any axis, in radians. Both frames are turned
 so that the axis is z. What holds and damps a joint without a drive has no name in USD: PhysX and Newton are told in
-theirs. Bodies that a joint ties pass through each other, as in USD; other pairs that do are listed.
+theirs. Bodies that a joint ties pass through each other, as in USD; other pairs that do are listed. Bodies that hang
+together are an articulation: Newton takes their joints in no other form, and PhysX their friction.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,24 +18,27 @@ from sim_bridge.usd._prim_names import prim_names
 from sim_bridge.usd._prims import apply_schema, author, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from dynamics import Joint
 
-__all__ = ["write_filters", "write_joints"]
+__all__ = ["position_of", "write_articulations", "write_filters", "write_joints"]
 
 FOLDER = "/World/Joints"
+NEAR = 1e-6
+"""A joint that stands within this of 0 stands there [rad or m]."""
 
 
-def write_joints(stage: Any, joints: Sequence[Joint], paths: Sequence[str]) -> None:
+def write_joints(stage: Any, joints: Sequence[Joint], paths: Sequence[str], poses: NDArray[np.float64]) -> None:
     """One prim for each joint.
 
     Args:
         stage: `Usd.Stage`.
         joints: Between bodies.
         paths: Of the bodies' prims, in the order that the joints count them in.
+        poses: Of the bodies, in that order, xyz [m] + wxyz, shape (nb, 7).
     """
     from pxr import UsdGeom
 
@@ -42,7 +47,29 @@ def write_joints(stage: Any, joints: Sequence[Joint], paths: Sequence[str]) -> N
     UsdGeom.Scope.Define(stage, FOLDER)
     names = prim_names([joint.name for joint in joints], otherwise="joint")
     for joint, name in zip(joints, names, strict=True):
-        _written(stage, f"{FOLDER}/{name}", joint, paths)
+        _written(stage, f"{FOLDER}/{name}", joint, paths, poses)
+
+
+def write_articulations(stage: Any, joints: Sequence[Joint], paths: Sequence[str], moving: Collection[int]) -> None:
+    """Name the root of each tree of bodies that forces move: what hangs on something that stands, or is no child.
+
+    Args:
+        stage: `Usd.Stage`.
+        joints: Between bodies.
+        paths: As in `write_joints`.
+        moving: Bodies that forces move.
+    """
+    from pxr import UsdPhysics
+
+    from scene3d._scene_joints import hanging
+
+    between = [joint for joint in joints if joint.parent in moving and joint.child in moving]
+    held = {side for joint in joints for side in (joint.parent, joint.child) if joint not in between}
+    children = {joint.child for joint in between}
+    trees = {hanging(between, joint.child).objects for joint in between}
+    for tree in trees:
+        root = min(tree, key=lambda body: (body not in held, body in children, body))
+        UsdPhysics.ArticulationRootAPI.Apply(stage.GetPrimAtPath(paths[root]))
 
 
 def write_filters(stage: Any, pairs: Iterable[tuple[int, int]], paths: Sequence[str]) -> None:
@@ -54,7 +81,7 @@ def write_filters(stage: Any, pairs: Iterable[tuple[int, int]], paths: Sequence[
         filtered.CreateFilteredPairsRel().AddTarget(paths[second])
 
 
-def _written(stage: Any, path: str, joint: Joint, paths: Sequence[str]) -> None:
+def _written(stage: Any, path: str, joint: Joint, paths: Sequence[str], poses: NDArray[np.float64]) -> None:
     from pxr import Gf, UsdPhysics
 
     kinds = {
@@ -69,12 +96,46 @@ def _written(stage: Any, path: str, joint: Joint, paths: Sequence[str]) -> None:
         prim.CreateBody0Rel().SetTargets([paths[joint.parent]])
     prim.CreateBody1Rel().SetTargets([paths[joint.child]])
     turn = _to_z(np.asarray(joint.axis, dtype=np.float64))
-    for number, frame in enumerate((joint.T_parent_joint, joint.T_child_joint)):
-        pose = _after(frame, turn)
+    frames = [_after(frame, turn).astype(np.float32) for frame in (joint.T_parent_joint, joint.T_child_joint)]
+    for number, pose in enumerate(frames):
         getattr(prim, f"CreateLocalPos{number}Attr")(Gf.Vec3f(*pose[:3].tolist()))
         getattr(prim, f"CreateLocalRot{number}Attr")(Gf.Quatf(*pose[3:].tolist()))
     if joint.kind != "fixed":
         _write_motion(prim, joint)
+        parent, child = (frame.astype(np.float64).tolist() for frame in frames)
+        # Of the frames as they are written, so that reading and writing again gives the same number.
+        along = replace(joint, T_parent_joint=parent, T_child_joint=child, axis=(0.0, 0.0, 1.0))
+        _write_place(prim.GetPrim(), joint.kind, position_of(along, poses))
+
+
+def position_of(joint: Joint, poses: NDArray[np.float64]) -> float:
+    """Where a joint stands when bodies are at poses (nb, 7): an angle within pi of 0 [rad], or a way [m]."""
+    import torch
+
+    from dynamics.poses import compose, invert
+
+    there = torch.from_numpy(np.concatenate([poses, [(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)]]))
+    parent, child = (
+        compose(there[body], torch.tensor(frame, dtype=torch.float64))
+        for body, frame in ((joint.parent, joint.T_parent_joint), (joint.child, joint.T_child_joint))
+    )
+    between = compose(invert(parent), child).numpy()
+    if joint.kind == "slide":
+        return float(np.dot(joint.axis, between[:3]))
+    angle = 2 * math.atan2(float(np.dot(joint.axis, between[4:])), between[3])
+    return math.remainder(angle, 2 * math.pi) if joint.kind == "hinge" else 0.0
+
+
+def _write_place(prim: Any, kind: str, position: float) -> None:
+    """Where a joint begins: engines do not look where its bodies are, but put them where it says."""
+    from pxr import Sdf
+
+    word, value = ("angular", math.degrees(position)) if kind == "hinge" else ("linear", position)
+    if abs(position) < NEAR:
+        return
+    apply_schema(prim, f"PhysicsJointStateAPI:{word}")
+    for name in (f"state:{word}:physics:position", f"newton:{word}:position"):
+        author(prim, name, Sdf.ValueTypeNames.Float, value)
 
 
 def _write_motion(prim: Any, joint: Joint) -> None:

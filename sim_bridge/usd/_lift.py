@@ -1,7 +1,8 @@
 """Objects out of what they stand on: a twin in, the same with some objects a hair higher out.
 
 Reconstructed bottoms overlap their support by a fraction of a millimetre. Our own dynamics lets such objects sleep
-until they are touched; engines would push them out at speed. So each is lifted by just its overlap, which is said.
+until they are touched; engines would push them out at speed. So each is lifted by just its overlap, which is said;
+what joints tie together goes up as one piece, and not at all where a joint holds it in its place.
 """
 
 from __future__ import annotations
@@ -35,22 +36,34 @@ def lifted(twin: Twin, objects: int) -> Twin:
         objects: How many of the bodies, the first, are objects.
     """
     poses, notes = twin.poses.copy(), list(twin.notes)
-    lifts: list[float] = []
     for index in range(objects):
-        body = twin.bodies[index]
-        placed = _touching_points(body, poses[index])
+        placed = _touching_points(twin.bodies[index], poses[index])
         for other in range(objects, len(twin.bodies)):
             lift = _overlap(placed, twin.bodies[other], twin.poses[other])
             placed = placed + np.array([0.0, 0.0, lift])
             poses[index, 2] += lift
-        lifts.append(float(poses[index, 2] - twin.poses[index, 2]))
-        if lifts[-1] > SAID:
-            notes.append(f"{body.name!r} overlapped what it stands on and is lifted by {1000 * lifts[-1]:.1f} mm.")
+    _keep_together(twin, poses)
+    lifts = [float(lift) for lift in (poses - twin.poses)[:objects, 2]]
+    for body, lift in zip(twin.bodies, lifts, strict=False):
+        if lift > SAID:
+            notes.append(f"{body.name!r} overlapped what it stands on and is lifted by {1000 * lift:.1f} mm.")
     small = [lift for lift in lifts if 0 < lift <= SAID]
     if small:
         count = "One object" if len(small) == 1 else f"{len(small)} objects"
         notes.append(f"{count} overlapped the support by up to {1000 * max(small):.2f} mm: lifted by that.")
     return replace(twin, poses=poses, notes=tuple(notes))
+
+
+def _keep_together(twin: Twin, poses: NDArray[np.float64]) -> None:
+    """Give bodies that joints tie together the greatest of their lifts, and those that a joint holds fast none."""
+    from scene3d._scene_joints import hanging
+
+    fast = [index for index, body in enumerate(twin.bodies) if body.motion != "dynamic"]
+    lifts = poses[:, 2] - twin.poses[:, 2]
+    for index in {side for joint in twin.joints for side in (joint.parent, joint.child) if side >= 0}:
+        group = hanging(twin.joints, index)
+        held = bool(group.anchors) or not group.objects.isdisjoint(fast)
+        poses[index, 2] = twin.poses[index, 2] + (0.0 if held else lifts[sorted(group.objects)].max())
 
 
 def _overlap(points: NDArray[np.float64], body: Body, pose: NDArray[np.float64]) -> float:

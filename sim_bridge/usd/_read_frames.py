@@ -81,7 +81,7 @@ def _authored_pose(reader: StageReader, prim: Any) -> Pose | None:
     if finite(place, 3) is None or not hasattr(quat, "GetReal"):
         return None
     wxyz = [quat.GetReal(), *quat.GetImaginary()]
-    if abs(float(np.linalg.norm(wxyz)) - 1) > SAME:
+    if not abs(float(np.linalg.norm(wxyz)) - 1) <= SAME:  # No number is neither more nor less.
         return None
     x, y, z, w, a, b, c = (float(value) for value in (*place, *wxyz))
     return (x, y, z, w, a, b, c)

@@ -99,8 +99,9 @@ def _mesh(reader: StageReader, prim: Any) -> tuple[NDArray[np.float64], NDArray[
         raise FileFormatError(f"{where} has no points or no faces. Export it again.")
     if counts.min() < 3 or counts.sum() != len(corners):
         raise FileFormatError(f"{where} has faces that its corners do not add up to. Export it again.")
-    if corners.min() < 0 or corners.max() >= len(points):
-        raise FileFormatError(f"{where} of {len(points)} points names point {corners.max()}. Export it again.")
+    wrong = corners[(corners < 0) | (corners >= len(points))]
+    if len(wrong):
+        raise FileFormatError(f"{where} of {len(points)} points names point {wrong[0]}. Export it again.")
     if not np.isfinite(points).all():
         raise FileFormatError(f"{where} has points that are not finite numbers. Export it again.")
     faces = _triangles(points, counts, corners)

@@ -70,11 +70,13 @@ def usd_file(path: Path | str) -> Path:
     """The path, if there is a file that is USD by its suffix.
 
     Raises:
-        FileFormatError: There is none.
+        FileFormatError: There is none, or a folder.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise FileFormatError(f"{path} is no USD file by its suffix. Read are {', '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise FileFormatError(f"{path} is a folder, not a USD file. Name the file in it.")
     if not path.is_file():
         raise FileFormatError(f"{path} does not exist. Check the path.")
     return path

@@ -62,8 +62,9 @@ class SplatArrays:
         for start in range(0, len(self), SLICE):
             rows = slice(start, start + SLICE)
             reach = SIGMAS * _half_sizes(self.orientations[rows], self.scales[rows])
-            low = np.minimum(low, (self.positions[rows] - reach).min(axis=0))
-            high = np.maximum(high, (self.positions[rows] + reach).max(axis=0))
+            centres = np.ascontiguousarray(self.positions[rows].T)
+            low = np.minimum(low, (centres - reach).min(axis=1))
+            high = np.maximum(high, (centres + reach).max(axis=1))
         return np.stack([low, high]).astype(np.float32) if len(self) else np.zeros((2, 3), dtype=np.float32)
 
 
@@ -160,15 +161,16 @@ def _named(prim: Any, name: str, half: bool) -> Any:
 
 
 def _half_sizes(xyzw: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Half sides of the boxes around ellipsoids of one standard deviation [m], shape (N, 3): |row of R S|."""
-    x, y, z, w = xyzw.T
-    sx, sy, sz = np.square(scales).T
+    """Half sides of the boxes around ellipsoids of one standard deviation [m], shape (3, N): |row of R S|."""
+    # Numbers of one kind side by side: three times as fast as columns of a table.
+    x, y, z, w = np.ascontiguousarray(xyzw.T)
+    sx, sy, sz = np.square(np.ascontiguousarray(scales.T))
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
         (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
         (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     )
-    return np.sqrt(np.stack([a * a * sx + b * b * sy + c * c * sz for a, b, c in rows], axis=1))
+    return np.sqrt(np.stack([a * a * sx + b * b * sy + c * c * sz for a, b, c in rows]))
 
 
 def _array(values: Any) -> NDArray[np.float32]:

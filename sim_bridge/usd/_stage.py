@@ -26,7 +26,7 @@ import numpy as np
 from sim_bridge.usd._body_prims import write_rigid, write_static, write_unseen
 from sim_bridge.usd._camera_prims import write_cameras
 from sim_bridge.usd._deformable_prims import write_deformable
-from sim_bridge.usd._joint_prims import write_filters, write_joints
+from sim_bridge.usd._joint_prims import write_articulations, write_filters, write_joints
 from sim_bridge.usd._material_prims import family, write_materials
 from sim_bridge.usd._prim_names import RESERVED, prim_names
 from sim_bridge.usd._prims import author, describe, plain
@@ -80,7 +80,10 @@ def write_stage(scene: Scene, twin: Twin, *, spheres: bool = False) -> Written:
     _write_background(stage, scene, twin, materials, paths)
     for index in range(len(names)):
         _write_object(stage, paths[index], scene, twin, index, materials, spheres)
-    write_joints(stage, twin.joints, paths)
+    write_joints(stage, twin.joints, paths, twin.poses)
+    led = {index for index, thing in enumerate(scene.objects) if thing.body.motion != "dynamic"}
+    moving = {index for index, body in enumerate(twin.bodies) if body.motion == "dynamic"} - led
+    write_articulations(stage, twin.joints, paths, moving)
     write_filters(stage, twin.no_contact, paths)
     write_cameras(stage, scene.views, twin.T_stage_world)
     clouds, lost = _clouds(scene, twin, names)

@@ -34,9 +34,13 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     if path.suffix not in SUFFIXES:
         found = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
         raise UsageError(f"{path} {found}; the name of a stage ends in {', '.join(SUFFIXES)}.")
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # A name that is too long, for one.
+        raise cannot_write(path, error, 0) from error
+    if is_folder:
         raise OutputError(f"{path} is a folder. Choose another name for the stage.")
-    if path.exists() and not overwrite:
+    if is_there and not overwrite:
         raise OutputError(f"{path} is there already. Pass --overwrite to replace it, or choose another name.")
 
 

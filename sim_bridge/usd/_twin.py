@@ -51,7 +51,7 @@ class Twin:
     gravity: float
     """[m/s^2], downwards."""
     joints: tuple[Joint, ...] = ()
-    """Between the bodies."""
+    """Between the bodies; those in the world have their frames in the stage."""
     no_contact: frozenset[tuple[int, int]] = frozenset()
     """Pairs of bodies that pass through each other."""
     paths: NDArray[np.float64] | None = None
@@ -86,13 +86,15 @@ def make_twin(
 
     Args:
         scene: What to export.
-        world: Bodies and joints in place of `scene_world`'s; its first bodies are the scene's objects.
+        world: Bodies and joints in place of `scene_world`'s, which has the scene's own joints; its first bodies are the
+            scene's objects.
         rollout: Where the bodies were over time; nothing is lifted then.
         future: Which of the rollout's worlds.
         assume_scale: Take a unit of a scene without metric scale for a metre.
 
     Raises:
-        UsageError: The scene has no metric scale, a body no collider or no mass, or the rollout is of other bodies.
+        UsageError: The scene has no metric scale, a body no collider, no mass or no pose, or the
+            rollout is of other bodies.
     """
     if not (scene.metric or assume_scale):
         raise UsageError(NO_SCALE)
@@ -111,12 +113,11 @@ def make_twin(
     )
     poses = _turned(T_stage_world, poses)
     gravity = float(np.linalg.norm(world.gravity))
-    twin = Twin(
-        bodies, poses, T_stage_world, gravity, joints=world.joints, no_contact=world.no_contact, notes=tuple(notes)
-    )
+    joints = _upright_joints(T_stage_world, world.joints)
+    twin = Twin(bodies, poses, T_stage_world, gravity, joints=joints, no_contact=world.no_contact, notes=tuple(notes))
     if rollout is not None:
         return _recorded(twin, scene, rollout, future)
-    return twin if world.joints else lifted(twin, len(scene.objects))
+    return lifted(twin, len(scene.objects))
 
 
 def _bodies(
@@ -137,9 +138,21 @@ def _bodies(
     bodies = list(world.bodies)
     for index, thing in enumerate(scene.objects):
         poses[index] = thing.T_world_body
+        if not (np.isfinite(poses[index]).all() and np.linalg.norm(poses[index, 3:]) > 0):
+            raise UsageError(f"The pose of {thing.name!r} is {thing.T_world_body}, which is no place and no rotation.")
         if thing.kind == "rigid":
             bodies[index] = replace(bodies[index], particles=None)
     return tuple(bodies), poses, world
+
+
+def _upright_joints(T_stage_world: NDArray[np.float64], joints: tuple[Joint, ...]) -> tuple[Joint, ...]:
+    """Joints whose frames in the world are frames in the stage."""
+    return tuple(
+        joint
+        if joint.parent >= 0
+        else replace(joint, T_parent_joint=tuple(_turned(T_stage_world, np.array(joint.T_parent_joint)).tolist()))
+        for joint in joints
+    )
 
 
 def _upright(up: NDArray[np.float64]) -> NDArray[np.float64]:

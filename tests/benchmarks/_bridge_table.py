@@ -10,7 +10,15 @@ __all__ = ["engine_rows", "usd_rows", "viewer_rows"]
 Row = tuple[str, str, str, str]
 ENGINES = "python tests/benchmarks/engines.py"
 VIEWER = "python tests/benchmarks/viewer.py"
-LIMITS = "mass 1e-4, inertia 1e-3, com 0.1 mm, rest 1 mm, overlap 1 mm; fall 1 mm, or g dt t = 10 mm (1st order)"
+LIMITS = {
+    "mass": "mass 1e-4",
+    "inertia": "inertia 1e-3",
+    "restitution": "restitution 1e-4",
+    "com_mm": "com 0.1 mm",
+    "rest_mm": "rest 1 mm",
+    "depth_mm": "overlap 1 mm",
+}
+FALL = "fall 1 mm, or g dt t = 10 mm (1st order)"
 
 
 def viewer_rows(runs: Mapping[str, Any]) -> list[Row]:
@@ -44,8 +52,9 @@ def engine_rows(runs: Mapping[str, Any]) -> list[Row]:
             continue
         for engine in run["engines"].values():
             if engine["status"] in ("proven", "beyond"):
-                what = f"{name}, {run['bodies']} bodies exported, in {engine['title']} ({engine['version']})"
-                rows.append((what, _figures(engine), LIMITS, run["command"]))
+                things = f"{run['bodies']} bodies" if engine["inertia"] is not None else "deformables"
+                what = f"{name}, {things} exported, in {engine['title']} ({engine['version']})"
+                rows.append((what, _figures(engine), _limits(engine), run["command"]))
     cans = [runs[name] for name in ("can-in-mug", "can-in-mug-masks") if name in runs]
     if cans:
         landed = ", ".join(f"{r['landed']} of {r['count']}" for r in cans)
@@ -54,8 +63,14 @@ def engine_rows(runs: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def _limits(engine: Mapping[str, Any]) -> str:
+    """Of the figures that there are."""
+    return f"{', '.join(said for key, said in LIMITS.items() if engine.get(key) is not None)}; {FALL}"
+
+
 def _figures(engine: Mapping[str, Any]) -> str:
-    parts = [f"{key} {engine[key]:.0e}" for key in ("mass", "inertia") if engine[key] is not None]
+    relative = ("mass", "inertia", "restitution")
+    parts = [f"{key} {engine[key]:.0e}" for key in relative if engine.get(key) is not None]
     named = {"com_mm": "com", "fall_mm": "fall", "rest_mm": "rest", "depth_mm": "overlap"}
     parts += [f"{said} {_millimetres(engine[key])}" for key, said in named.items() if engine[key] is not None]
     return f"{engine['status']}: {', '.join(parts)}"

@@ -26,7 +26,7 @@ from _records import ROOT, outputs, recorded, write_json
 from scene3d.files import load_scene
 
 DEMO = ROOT / "assets" / "scenes" / "tabletop"
-FIGURES = ("mass", "inertia", "com_mm", "friction", "fall_mm", "rest_mm", "depth_mm", "speed_mm_s")
+FIGURES = ("mass", "inertia", "com_mm", "friction", "restitution", "fall_mm", "rest_mm", "depth_mm", "speed_mm_s")
 AGAINST_OURS = "height_mm"
 """Height of the centre of mass at rest, less that in our own dynamics."""
 ENOUGH = 18

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import tyro
 from _records import ROOT, commit, outputs, say, write_json
@@ -29,7 +29,7 @@ from _table import render_table, replace_region
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 README = ROOT / "README.md"
-STAGES = (
+Stage = Literal[
     "reconstruct",
     "captures",
     "objects",
@@ -42,31 +42,15 @@ STAGES = (
     "engines",
     "usd_speed",
     "usd_pictures",
-)
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Measure everything and set the README's table."""
 
-    only: (
-        Literal[
-            "reconstruct",
-            "captures",
-            "objects",
-            "files",
-            "render",
-            "dynamics_tosses",
-            "dynamics_contacts",
-            "dynamics_speed",
-            "viewer",
-            "engines",
-            "usd_speed",
-            "usd_pictures",
-            "table",
-        ]
-        | None
-    ) = None
+    only: Stage | Literal["table"] | None = None
     """One benchmark, or the table from results.json alone."""
     fresh: bool = False
     """Measure again what is finished."""

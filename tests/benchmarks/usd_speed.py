@@ -33,7 +33,7 @@ from sim_bridge.usd import export_usd
 CONVERTER = ROOT / ".venv-convert" / "bin" / "python"
 CONVERTER_LIMIT = 900.0
 """Seconds after which the converter is given up."""
-REPEATS, CONVERTER_REPEATS = 3, 3
+REPEATS, CONVERTER_REPEATS = 5, 5
 MILLION, DEGREE = 1_000_000, 1
 FEW, FULL_DEGREE = 50_000, 3
 ARRAYS = ("positions", "orientations", "scales", "opacities", "radiance:sphericalHarmonicsCoefficients")

@@ -89,6 +89,25 @@ def test_sleeping_and_waking(material, on_table, state_of) -> None:
     assert poses < 1e-5 and twists < 5e-3
 
 
+@pytest.mark.parametrize(("gap", "wakes"), [(0.03, False), (-0.0005, True)])
+def test_what_moves_beside_a_long_body_wakes_it_only_when_near(
+    material, on_table, state_of, gap: float, wakes: bool
+) -> None:
+    """The ball around a plank is as wide as the plank is long; a sleeping plank does not hear all that turns in it."""
+    plank, box = (
+        body_from_box("plank", (0.6, 0.04, 0.04), material()),
+        body_from_box("box", (0.1, 0.1, 0.1), material()),
+    )
+    world = on_table(plank, box)
+    turned = [float(np.cos(0.2)), 0.0, 0.0, float(np.sin(0.2))]
+    reach = 0.02 + 0.05 * (np.cos(0.4) + np.sin(0.4)) + gap
+    state = state_of(world, [(0, 0, 0.02), (0.1, reach, 0.05)], quaternions=[[1.0, 0, 0, 0], turned])
+    state = replace(state, still=torch.tensor([[0, 1 << 20, 0]], dtype=torch.int32))
+    poses, _, path = agree(world, state, 6)
+    assert poses < 1e-5
+    assert bool(path.still[0, -1, 1] >= 1 << 20) != wakes
+
+
 def test_gradients_are_those_of_finite_differences(material, on_table, state_of) -> None:
     """Through contact with sliding: of positions after some steps, in start velocities, friction and mass."""
     body = body_from_box("brick", (0.1, 0.06, 0.04), material(0.3, 0.2))

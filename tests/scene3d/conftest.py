@@ -11,6 +11,7 @@ from dynamics import Body, Material, Particles, TriangleMesh, body_from_mesh
 from scene3d import Camera, Gaussians, Scene, SceneView
 from scene3d._flatten import into_bodies
 from scene3d._scene_object import Binding, SceneObject
+from scene3d._simulate import Drop, Simulation, simulate
 from scene3d._support import SupportPlane
 
 WOOD = Material("wood", 600.0, 0.1, 0.4, 0.2, 0.3)
@@ -72,6 +73,18 @@ def scene_of_objects() -> Scene:
         supports=(SupportPlane(np.array([0.0, 0, 1]), 0.0, 0.001, outline),),
         filled=5,
     )
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """See `scene_of_objects`; for all that do not put another in its place."""
+    return scene_of_objects()
+
+
+@pytest.fixture(scope="session")
+def simulation(scene: Scene) -> Simulation:
+    """Three futures of half a second in which the block falls from half a metre."""
+    return simulate(scene, drops=[Drop(scene.objects[0].name, 0.5)], samples=3, seconds=0.5, network=False)
 
 
 @pytest.fixture

@@ -20,15 +20,8 @@ from scene3d._pose_paths import angles_between, poses_at
 from scene3d._recorded_motion import COLUMNS, RecordedMotion, load_motion
 from scene3d._simulate import Drop, simulate
 
-from .conftest import scene_of_objects
-
 NAME = "Wooden block!"
 TIMES = 61
-
-
-@pytest.fixture(scope="module")
-def scene() -> Scene:
-    return scene_of_objects()
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +217,30 @@ def test_poses_in_between() -> None:
     assert ends[:, :3] == pytest.approx(poses[:, :3])
     assert angles_between(ends[:, 3:], poses[:, 3:]) == pytest.approx([0, 0], abs=1e-7)
     assert angles_between(poses[0, 3:], poses[1, 3:]) == pytest.approx(np.pi / 2)
+
+
+def test_many_paths_at_many_times_of_any_order() -> None:
+    rng = np.random.default_rng(0)
+    poses = rng.standard_normal((3, 2, 6, 7))
+    poses[..., 3:] /= np.linalg.norm(poses[..., 3:], axis=-1, keepdims=True)
+    times, wanted = np.array([0.0, 0.1, 0.3, 0.4, 0.8, 1.0]), np.array([0.8, -1.0, 0.35, 0.05, 9.0, 0.1])
+    found = poses_at(times, poses, wanted)
+    assert (found.shape, found.dtype) == ((3, 2, 6, 7), np.float64)
+    assert np.linalg.norm(found[..., 3:], axis=-1) == pytest.approx(np.ones((3, 2, 6)))
+    for k, time in enumerate(wanted.tolist()):
+        assert np.array_equal(poses_at(times, poses[1, 0], np.array([time]))[0], found[1, 0, k])
+    # A quaternion and its negative are one rotation, and the ends hold beyond the times.
+    signs = np.where(rng.random((3, 2, 6, 1)) < 0.5, -1.0, 1.0)
+    other = poses_at(times, np.concatenate([poses[..., :3], signs * poses[..., 3:]], axis=-1), wanted)
+    assert other[..., :3] == pytest.approx(found[..., :3])
+    assert angles_between(other[..., 3:], found[..., 3:]).max() < 1e-6
+    assert np.array_equal(found[..., 1, :3], poses[..., 0, :3]) and np.array_equal(found[..., 4, :3], poses[..., 5, :3])
+    assert poses_at(times[:1], poses[..., :1, :], wanted).shape == found.shape
+
+
+def test_what_is_no_number_stays_so_and_spoils_nothing_else() -> None:
+    times, poses = np.arange(4.0), np.tile([1.0, 2, 3, 1, 0, 0, 0], (4, 1))
+    poses[2] = np.nan
+    found = poses_at(times, poses.astype(np.float32), np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0]))
+    assert np.isnan(found[2:5]).all()
+    assert np.array_equal(found[[0, 1, 5]], poses[[0, 1, 3]])

@@ -84,7 +84,8 @@ def test_a_list_in_yaml_and_in_json(objects_scene: Scene, tmp_path: Path) -> Non
         ("- {push: Wooden block!, force: [1, 2]}", "deed 1 is no push"),
         ("- {push: Wooden block!, force: [1, 2, .inf]}", "deed 1 is no push"),
         ("- {drop: cup, height: 0.1}", "no object 'cup'"),
-        ("- {drop: [", "not valid YAML"),
+        ("- {drop: [", r"not valid YAML .* A list of deeds looks like - \{drop: mug, height: 0.1\}\.$"),
+        ("- {push: Wooden block!, force: [1, 2, 3], begin: 1}", r"no push \(push, force, start, seconds\): .*`begin`"),
     ],
 )
 def test_lists_that_are_none(objects_scene: Scene, tmp_path: Path, text: str, says: str) -> None:
@@ -121,11 +122,11 @@ def test_an_action_step_by_step(objects_scene: Scene, tmp_path: Path) -> None:
         assert action.wrench[0, :, 0, 1].tolist() == [0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0][:steps]
         assert action.wrench[0, :2, 0, 2].tolist() == [1.0, 0.0]
         assert action.kinematic_target is None
-    np.savez(tmp_path / "objects.npz", wrench=np.ones((5, 2, 6), np.float32))
+    np.savez(tmp_path / "objects.npz", wrench=np.array([1, 0])[:, None] * np.ones((5, 2, 6), np.float32))
     given = load_deeds(tmp_path / "objects.npz", objects_scene).action
     assert given is not None
     assert given.wrench is not None
-    assert given.wrench[0, 0, :, 0].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert given.wrench[0, 0, :, 0].tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -133,11 +134,19 @@ def test_an_action_step_by_step(objects_scene: Scene, tmp_path: Path) -> None:
     [
         ({}, "holds nothing"),
         ({"force": np.zeros(3)}, "holds force; an action has wrench"),
-        ({"joint_target": np.zeros((1, 4, 0))}, "scenes have none"),
+        ({"joint_target": np.zeros((1, 4, 0))}, "which drive joints"),
         ({"wrench": np.zeros((4, 3, 6))}, r"has shape \(4, 3, 6\)"),
         ({"wrench": np.zeros((2, 4, 4, 6))}, r"has shape \(2, 4, 4, 6\)"),
         ({"wrench": np.zeros((4, 2, 6), int)}, "type int64"),
-        ({"wrench": np.full((4, 2, 6), np.nan)}, "body 0 is not a number in step 0"),
+        ({"wrench": np.full((4, 2, 6), np.nan)}, "'Wooden block!' is not a number in step 0"),
+        ({"wrench": np.full((4, 2, 6), 1e300)}, r"wrench holds 1e\+300; it takes up to 1e\+06"),
+        ({"wrench": np.ones((4, 2, 6))}, "pushes 'blue rope', which does not move here"),
+        ({"wrench": np.eye(4)[:, :, None] + np.zeros((4, 4, 6))}, "'blue rope'"),
+        ({"kinematic_target": np.zeros((4, 2, 7)), "driven": np.array([NAME])}, "length is not 1"),
+        (
+            {"kinematic_target": np.eye(7)[[3]] + np.zeros((4, 2, 7)), "driven": [NAME], "wrench": np.ones((4, 2, 6))},
+            "pushes 'Wooden block!', which follows a path",
+        ),
         ({"kinematic_target": np.zeros((4, 2, 7))}, "both kinematic_target and driven"),
         ({"wrench": np.zeros((4, 2, 6)), "driven": np.array(["cup"])}, "no object 'cup'"),
         ({"wrench": np.array([{}])}, "cannot be read"),

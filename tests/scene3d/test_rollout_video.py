@@ -126,6 +126,15 @@ def test_silhouettes(scene: Scene) -> None:
 def test_the_view_that_shows_it(scene: Scene, slid: Rollout) -> None:
     assert best_view(scene, slid).name == "a.jpg"
     assert best_view(replace(scene, views=scene.views[::-1]), slid).name == "a.jpg"
+    # From near by, the cube is large at first and then leaves the picture, in this future or in another.
+    near = SceneView("near.jpg", Camera.from_fov(WIDTH, HEIGHT, 0.9, seen_from(0.0, -0.3).T_world_cam))
+    views = (near, *scene.views)
+    assert best_view(replace(scene, views=views), slid).name == "a.jpg"
+    poses = slid.T_world_body[:, :1].expand(2, len(slid), -1, -1).clone()
+    gone_on = poses.clone()
+    gone_on[1] = slid.T_world_body[0]
+    assert best_view(replace(scene, views=views), replace(slid, T_world_body=gone_on)).name == "a.jpg"
+    assert best_view(replace(scene, views=views), replace(slid, T_world_body=poses)).name == "near.jpg"
     with pytest.raises(UsageError, match=r"without capture cameras"):
         best_view(replace(scene, views=()), slid)
 

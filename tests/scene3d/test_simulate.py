@@ -13,11 +13,11 @@ import torch
 from dynamics import Latents, Rollout, World
 from scene3d import Scene, _roll_futures, load_scene
 from scene3d._errors import UsageError
-from scene3d._outcomes import CLASSES, outcomes
+from scene3d._outcomes import CLASSES, Outcome, Spread, outcomes
 from scene3d._rollout_folder import save_simulation
 from scene3d._scene_world import scene_state, scene_world
 from scene3d._simulate import Drop, Move, Push, prepare_contacts, simulate
-from scene3d.cli._simulate_lines import _short, warning
+from scene3d.cli._simulate_lines import _said, _short, warning
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,17 @@ def test_figures_are_short() -> None:
     assert [_short(value) for value in (0.0028, 1.53, 24.2, 233.7)] == ["0.0028", "1.5", "24", "234"]
 
 
+def test_an_outcome_in_words() -> None:
+    shares = dict.fromkeys(CLASSES, 0.0) | {"stays": 0.25, "moves": 0.25, "tips over": 0.5}
+    outcome = Outcome("mug", shares, Spread(0.05, 0.0, 0.1), Spread(2.0, 2.0, 2.0), Spread(np.nan, np.nan, np.nan))
+    said = "tips over in 50 % of 4 futures, 5 cm (0 to 10) away, turned 2 deg"
+    assert _said(outcome, 4) == f"{said} (else stays 25 %, moves 25 %)"
+    even = replace(outcome, shares=shares | {"stays": 0.5, "tips over": 0.25})
+    assert _said(even, 4) == "stays in 50 % of 4 futures (else moves 25 %, tips over 25 %)"
+    tied = replace(outcome, shares=shares | {"moves": 0.5, "stays": 0.0})
+    assert _said(tied, 2).endswith("(else tips over 50 %)")
+
+
 def test_a_push_may_come_later(table: Scene) -> None:
     can = table.index("can")
     later = simulate(table, pushes=[Push("can", (0.0, 3.0, 0.0), 0.1, 0.5)], seconds=1.0, network=False)
@@ -142,6 +153,20 @@ def test_groups_of_futures_change_nothing(table: Scene) -> None:
 
     with pytest.raises(InterruptedError):
         simulate(table, pushes=pushes, seconds=0.2, samples=20, tell=stop)
+
+
+def test_a_group_tells_how_far_it_is_and_can_be_ended(table: Scene) -> None:
+    shares: list[float] = []
+
+    def tell(share: float, words: str) -> None:
+        assert words == "2 futures"
+        shares.append(share)
+        if share >= 0.5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        simulate(table, pushes=[Push("can", (0.0, 3.0, 0.0))], seconds=1.0, samples=2, tell=tell)
+    assert shares == [0.0, 0.25, 0.5]
 
 
 def test_what_all_futures_share_can_be_changed(table: Scene) -> None:

@@ -12,32 +12,20 @@ from scene3d import Scene
 from scene3d._errors import FileFormatError, Scene3dError
 from scene3d._rollout_folder import save_simulation
 from scene3d._scene_world import scene_state, scene_world
-from scene3d._simulate import Drop, Simulation, simulate
+from scene3d._simulate import Simulation, simulate
 from scene3d._start_state import start_of
 
-from .conftest import scene_of_objects
-
 NAME = "Wooden block!"
-
-
-@pytest.fixture(scope="module")
-def scene() -> Scene:
-    return scene_of_objects()
-
-
-@pytest.fixture(scope="module")
-def simulation(scene: Scene) -> Simulation:
-    return simulate(scene, drops=[Drop(NAME, 0.5)], samples=2, seconds=0.25, network=False)
 
 
 def test_a_moment_of_a_rollout(scene: Scene, simulation: Simulation, tmp_path: Path) -> None:
     save_simulation(simulation, tmp_path)
     world, poses = scene_world(scene), simulation.rollout.T_world_body
     for text, expected, branch in (
-        ("001", poses[0, -1], ("001", 0.25, 0)),
+        ("001", poses[0, -1], ("001", 0.5, 0)),
         ("001@0.1", poses[0, 6], ("001", 0.1, 0)),
         ("001@.1#1", poses[1, 6], ("001", 0.1, 1)),
-        ("001#1", poses[1, -1], ("001", 0.25, 1)),
+        ("001#1", poses[1, -1], ("001", 0.5, 1)),
     ):
         start = start_of(text, scene, tmp_path, world)
         assert torch.equal(start.state.T_world_body[0], expected)
@@ -74,8 +62,8 @@ def test_where_a_recording_begins(scene: Scene, simulation: Simulation, tmp_path
     ("text", "says"),
     [
         ("002", r"no such rollout \(it has 001\)"),
-        ("001@9", r"no moment 9 s; it lasts from 0 to 0.25 s"),
-        ("001#2", r"no future 2; it has 0 to 1"),
+        ("001@9", r"no moment 9 s; it lasts from 0 to 0.5 s"),
+        ("001#3", r"no future 3; it has 0 to 2"),
         ("001@", r"it takes a file of a state"),
         ("@0.5", r"it takes a file of a state"),
         ("none.npz", r"no file"),
@@ -96,7 +84,7 @@ def test_files_that_do_not_fit(scene: Scene, simulation: Simulation, tmp_path: P
             start_of(str(path), scene, tmp_path, world)
 
     simulation.rollout.at(0).save(path)
-    refused("holds 2 worlds; a simulation begins with one")
+    refused("holds 3 worlds; a simulation begins with one")
     simulation.rollout.save(path)
     refused("is a whole rollout")
     state = simulation.rollout.at(0)[0]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scene3d.viewer import Viewer
@@ -46,7 +48,7 @@ def test_it_prints_the_address_and_ends_cleanly(desk: Path, command: Command, le
     lines = [line.split(maxsplit=1) for line in done.out.splitlines() if line.strip()]
     assert lines == [
         ["desk"],
-        ["rollouts", "001: push mug"],
+        ["rollouts", "001"],
         ["stop", "Ctrl-C"],
         ["next", f"open http://127.0.0.1:{port}"],
     ]
@@ -58,6 +60,28 @@ def test_the_document(desk: Path, command: Command, left: list[Viewer]) -> None:
     done = command("view", desk, "--port", "0", "--json")
     document = json.loads(done.out)
     assert document == {"scene": str(desk), "url": left[0].url, "rollouts": []}
+
+
+def test_a_damaged_scene_ends_with_a_sentence(desk: Path, command: Command, left: list[Viewer]) -> None:
+    splats = desk / "objects" / "box" / "splat.ply"
+    whole = splats.read_bytes()
+    splats.write_bytes(whole[:-40])
+    done = command("view", desk, "--port", "0")
+    assert (done.code, done.out) == (1, "")
+    assert "It is cut off or its header lies" in done.err
+    # What a glance does not see is found after the address was printed, which then leads nowhere.
+    splats.write_bytes(whole[:-4] + np.float32(np.nan).tobytes())
+    done = command("view", desk, "--port", "0", "--json")
+    assert done.code == 1
+    assert "hold NaN" in done.err
+    host, port = json.loads(done.out)["url"].removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        assert probe.connect_ex((host, int(port))) != 0
+    (desk / "scene.yaml").unlink()
+    done = command("view", desk)
+    assert (done.code, done.out) == (1, "")
+    assert "is not a scene folder" in done.err
+    assert not left
 
 
 def test_what_cannot_be_shown(desk: Path, command: Command, left: list[Viewer]) -> None:

@@ -188,7 +188,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("version: 3", "version: 4", "version 4, but this scene3d reads up to 3. Upgrade"),
+        ("version: 3", "version: 5", "version 5, but this scene3d reads up to 4. Upgrade"),
         ("version: 3", "version: 3\ncolour: red", "unknown field `colour`"),
         ("units: m", "units: feet", "Invalid enum value 'feet'"),
         ("version: 3", "version: [1", "not valid YAML"),

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from scene3d import load_scene
 from scene3d._rollout_folder import save_simulation
 from scene3d._simulate import Simulation
-from scene3d.report._gallery import renew_gallery
+from scene3d.report._gallery import _outcome, renew_gallery
 from scene3d.report._gallery_pictures import rollout_pictures
 
 PAGE = "<html><head></head><body><h2>All measured photos</h2><table></table><footer></footer></body></html>"
@@ -89,6 +90,27 @@ def test_a_page_gets_a_section_and_keeps_the_rest(scene_folder: Path) -> None:
     shutil.rmtree(scene_folder / "rollouts")
     renew_gallery(scene_folder)
     assert "Rollout" not in page.read_text() and page.read_text().endswith("</html>")
+
+
+def test_a_comparison_is_shown_below_its_pictures(scene_folder: Path) -> None:
+    scene = load_scene(scene_folder)
+    where = save_simulation(_slid(scene_folder), scene_folder)
+    plain = renew_gallery(scene_folder, scene)
+    assert plain is not None and "compared with" not in plain.read_text()
+    Image.new("RGB", (40, 20)).save(where / "compare.png")
+    page = renew_gallery(scene_folder, scene)
+    assert page is not None and page.read_text().count("data:image/png;base64,iVBOR") == 1
+    (where / "compare.png").write_bytes(b"<script>")
+    renew_gallery(scene_folder, scene)
+    assert "compared with" not in page.read_text() and page.read_text().count("<section") == 1
+
+
+def test_what_is_said_of_a_rollout() -> None:
+    rows = [{"name": "mug", "shares": {"stays": 0.25, "moves": 0.75}}, {"name": "box", "shares": {"stays": 1.0}}]
+    assert _outcome({"outcomes": rows, "futures": 4}) == "mug moves in 75 %"
+    assert _outcome({"outcomes": rows, "futures": 1}) == "mug moves"
+    assert _outcome({"outcomes": rows[1:], "futures": 4}) == "everything stays"
+    assert _outcome({"outcomes": [], "futures": 2, "flagged": [0, 1]}) == "no future can be trusted"
 
 
 def test_without_a_report_a_page_is_made(scene_folder: Path) -> None:

@@ -26,6 +26,7 @@ import pytest
 
 from scene3d.viewer import Viewer, open_viewer
 
+from .page_scripts import PICTURE, SORTED
 from .small_scenes import write_small_scene
 
 ARGUMENTS = (
@@ -39,19 +40,6 @@ ARGUMENTS = (
 )
 PATIENCE = 90.0
 """Seconds after which what was awaited is a failure: far more than a busy machine takes."""
-SORTED = """() => {
-  let node = Object.values(window.__viserMutable?.nodeRefFromName ?? {}).find((ref) => ref != null);
-  if (node == null) return false;
-  while (node.parent != null) node = node.parent;
-  let ready = false;
-  node.traverse((part) => {
-    const order = part.geometry?.attributes?.sortedIndex?.array;
-    if (order == null) return;
-    ready = part.material.uniforms.transitionInState.value >= 1 && order.some((value, place) => value !== place);
-  });
-  return ready;
-}"""
-PICTURE = "() => window.__viserMutable.canvas.toDataURL('image/png')"
 
 
 def _chromium() -> str:

@@ -12,7 +12,7 @@ import pytest
 from scene3d._rollout_folder import list_rollouts
 from scene3d.viewer import Viewer
 from scene3d.viewer._act_pose import rotation
-from scene3d.viewer._acts import Acts
+from scene3d.viewer._acts import _ENGINE, Acts
 
 from .small_scenes import PLACES
 
@@ -80,7 +80,7 @@ def test_a_click_selects_and_a_click_beside_selects_nothing(acting: Any, settle:
     wait_until(page, lambda: session.selected is None, "nothing to be selected")
     assert bool((settle(page) == before).all())
     # Another tool has the clicks: they select nothing.
-    session.take_clicks("point")
+    session.take_clicks("another")
     page.mouse.click(*pixel(viewer, PLACES["mug"]))
     page.wait_for_timeout(500)
     assert session.selected is None
@@ -169,3 +169,29 @@ def test_a_body_that_goes_while_it_is_selected_leaves_nothing_behind(acting: Any
     assert acts.changes == {}
     page.mouse.click(*pixel(viewer, PLACES["box"]))
     wait_until(page, lambda: session.selected == BOX, "the box")
+
+
+def test_two_people_push_at_once(acting: Any, open_page: Any, wait_until: Any) -> None:
+    viewer, page, acts = acting
+    session = viewer.session
+    other = open_page(viewer.url, WIDTH, HEIGHT)
+    wait_until(page, lambda: len(viewer.server.get_clients()) == 2, "both pages")
+    with _ENGINE:  # Neither is done before both have asked.
+        for one, name, body in ((page, "can", CAN), (other, "mug", MUG)):
+            one.mouse.click(*pixel(viewer, PLACES[name]))
+            wait_until(one, lambda body=body: session.selected == body, f"the {name}")
+            one.wait_for_timeout(500)
+            button(one, f"Push {name}").click()
+            wait_until(one, lambda body=body: len(acts._asked) == body, f"the push of the {name}")
+    wait_until(page, lambda: len(session.tracks) == 3 and not acts.busy, "the futures of both")
+    assert [track.name for track in session.tracks[1:]] == ["push can", "push mug"]
+    for track, body in zip(session.tracks[1:], (CAN, MUG), strict=True):
+        assert np.linalg.norm(track.poses[:, -1, body, :3] - track.poses[:, 0, body, :3], axis=1).min() > 0.01
+    # What one chooses now, the other sees.
+    other.get_by_role("combobox", name="Rollout", exact=True).click()
+    other.get_by_role("option", name="push can", exact=True).click()
+    for one in (page, other):
+        shown = one.get_by_role("combobox", name="Rollout", exact=True)
+        wait_until(one, lambda shown=shown: shown.input_value() == "push can", "the rollout in both pages")
+    assert session.track.name == "push can"
+    assert session.jobs.failed == ""

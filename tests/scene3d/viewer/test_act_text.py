@@ -39,6 +39,21 @@ def test_what_mostly_stays_is_told_shortly() -> None:
     assert outcome_lines([]) == ()
 
 
+def test_what_was_dropped_lands() -> None:
+    rows = [row("mug", (0.0, 0.001, 0.02), moves=0.5, still_moving=0.5), row("can", (0.1, 0.2, 0.3), moves=1.0)]
+    assert outcome_lines(rows, {"mug": 0.2}) == (
+        "**can** slides, moves 20 cm (10 to 30)",
+        "**mug** lands in 50 %, still moves in 50 %, 0.1 cm (0.0 to 2) aside",
+    )
+
+
+def test_what_goes_far_is_told_in_metres() -> None:
+    (line,) = outcome_lines([row("mug", (0.02, 0.5, 10.0), falls_off=1.0)])
+    assert line == "**mug** falls off, moves 0.5 m (0.0 to 10.0)"
+    (line,) = outcome_lines([row("mug", (0.0, 0.0, 1.2), stays=0.62, moves=0.38)])
+    assert line == "**mug** stays in 62 %, else moves up to 1.2 m"
+
+
 def test_distances_that_nobody_knows_are_no_numbers() -> None:
     assert outcome_lines([row("mug", (None, None, None), still_moving=1.0)]) == ("**mug** still moves, moves ? cm",)
 

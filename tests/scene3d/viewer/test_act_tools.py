@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+import torch
 
+from dynamics.poses import wxyz_from_rotation
 from scene3d._scene_world import scene_world
 from scene3d._simulate import Push, simulate
 from scene3d.viewer._act_highlight import corners
-from scene3d.viewer._act_pose import diagonal
+from scene3d.viewer._act_look import look_at_selected, sees_selected
+from scene3d.viewer._act_pose import diagonal, kept_above
 from scene3d.viewer._acts import Acts
 from scene3d.viewer._drop_tool import HIGHEST, LOWEST, DropTool
 from scene3d.viewer._push_tool import PushTool, first_aim, plane_axes
@@ -110,3 +115,37 @@ def test_corners_lie_outside_and_tools_on_long_things_stay_small() -> None:
     sizes = [diagonal(SCENE, index) for index in range(3)]
     own = [float(np.linalg.norm(np.ptp(thing.body.mesh.vertices, axis=0))) for thing in SCENE.objects]
     assert max(sizes) == pytest.approx(np.median(own))
+
+
+def test_looking_at_what_is_selected(tmp_path: Path) -> None:
+    session = Session(tmp_path, SCENE, None)
+    eye, ahead = np.array([0.0, -1.0, 0.5]), np.array([0.0, -1.0, 0.0])
+    back = wxyz_from_rotation(torch.tensor([[-1.0, 0, 0], [0, 0, -1], [0, -1, 0]])).numpy()
+    camera = SimpleNamespace(position=eye, look_at=eye + ahead, wxyz=back, fov=0.8, aspect=1.5)
+    client: Any = SimpleNamespace(camera=camera, atomic=nullcontext)
+    assert sees_selected(session, client), "nothing is selected, so nothing is missing"
+    assert "Choose an object" in look_at_selected(session, client)
+    session.select(MUG)
+    assert not sees_selected(session, client), "it looks the other way"
+    assert look_at_selected(session, client) == ""
+    np.testing.assert_allclose(camera.look_at, PLACES["mug"], atol=1e-6)
+    ahead = np.asarray(camera.look_at) - camera.position
+    np.testing.assert_allclose(ahead / np.linalg.norm(ahead), [0, -1, 0], atol=1e-6)
+    assert 0.3 < np.linalg.norm(ahead) < 1.5
+    assert sees_selected(session, client)
+
+
+def test_nothing_is_put_into_the_table_or_the_floor(acts: Acts) -> None:
+    session = acts.session
+    world, poses = session.world, session.poses()
+    assert world is not None
+
+    def height(x: float, y: float, z: float, *wxyz: float) -> float:
+        pose = np.array([x, y, z, *(wxyz or (1.0, 0, 0, 0))], dtype=np.float32)
+        return float(kept_above(world, poses, BOX, pose, objects=3)[2])
+
+    assert height(0, 0, 0.3) == pytest.approx(0.3)
+    assert height(0, 0, -0.3) == pytest.approx(0.06, abs=1e-4)
+    assert height(0, 0, 0.0, np.sqrt(0.5), np.sqrt(0.5), 0, 0) == pytest.approx(0.03, abs=1e-4)  # On its side.
+    assert height(1.0, 0, -0.3) == pytest.approx(-0.3)  # Beside the table there is room down to the floor.
+    assert height(1.0, 0, -3.0) == pytest.approx(-0.72 + 0.06, abs=1e-3)

@@ -149,4 +149,6 @@ def test_futures_are_told_by_what_happens_in_them() -> None:
     assert words[1] == "mug slides"
     assert words[2].startswith("can tips over, mug slides")
     assert words[3] == "holds what is no number, not shown"
+    fallen = track_of("a drop", rollout, document={"deeds": ["put can", "drop mug,0.2", "drop nothing"]})
+    assert future_words(scene, world, fallen)[:2] == ("mug lands", "mug lands")
     assert future_words(scene, None, track) == ("",) * 4

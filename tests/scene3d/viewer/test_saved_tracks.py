@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scene3d import load_scene
-from scene3d._errors import UsageError
+from scene3d._errors import FileFormatError, UsageError
 from scene3d.viewer._saved_tracks import MOST_ROLLOUTS, saved_tracks
 
 from .small_scenes import save_sliding, sliding
@@ -57,3 +59,76 @@ def test_a_rollout_of_another_scene(small_scene: Path) -> None:
 def test_a_rollout_that_is_not_there(small_scene: Path) -> None:
     with pytest.raises(UsageError, match="There is no rollout '007'"):
         saved_tracks(load_scene(small_scene), small_scene, ["007"])
+
+
+def _cut(folder: Path) -> None:
+    whole = (folder / "states.npz").read_bytes()
+    (folder / "states.npz").write_bytes(whole[: len(whole) // 2])
+
+
+def _change(**parts: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        with np.load(folder / "states.npz") as archive:
+            arrays = dict(archive.items())
+        np.savez(folder / "states.npz", **{**arrays, **{name: make(arrays[name]) for name, make in parts.items()}})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_cut, "is no saved rollout"),
+        (lambda folder: (folder / "states.npz").write_text("hello"), "is no saved rollout"),
+        (lambda folder: (folder / "rollout.yaml").write_text("a: [1,"), "is not valid YAML"),
+        (lambda folder: (folder / "rollout.yaml").write_text("bodies: 3"), "is damaged"),
+        (_change(twist=lambda twist: twist[:, :-1]), "is damaged"),
+        (_change(twist=lambda _: np.array(["letters"])), "is no saved rollout"),
+    ],
+)
+def test_a_damaged_rollout_is_left_out_in_a_sentence(small_scene: Path, view: Any, damage: Any, says: str) -> None:
+    world, rollout = sliding(load_scene(small_scene), _slide, seconds=0.1)
+    for _ in range(2):
+        save_sliding(small_scene, world, rollout)
+    damage(small_scene / "rollouts" / "002")
+    viewer = view(small_scene)
+    assert [track.id for track in viewer.session.tracks[1:]] == ["001"]
+    (note,) = viewer.notes
+    assert note.startswith("Left out: ")
+    assert says in note
+    with pytest.raises(FileFormatError, match=says):
+        view(small_scene, rollouts=["002"])
+
+
+@pytest.mark.parametrize(
+    "break_", [lambda poses: poses * np.nan, lambda poses: poses * [1, 1, 1, 0, 0, 0, 0]], ids=["no number", "no turn"]
+)
+def test_a_rollout_without_a_pose_is_flagged_and_not_shown(small_scene: Path, view: Any, break_: Any) -> None:
+    world, rollout = sliding(load_scene(small_scene), lambda *_: None, futures=2, seconds=0.1)
+    save_sliding(small_scene, world, rollout)
+    _change(T_world_body=lambda poses: break_(poses).astype(np.float32))(small_scene / "rollouts" / "001")
+    viewer = view(small_scene)
+    assert viewer.notes == ("2 of 2 futures of rollout 001 hold what is no number.",)
+    assert viewer.session.shown == 0
+    assert "is not shown" in viewer.session.notice
+    assert viewer.session.jobs.failed == ""
+
+
+def test_a_rollout_of_one_state_stands_still(small_scene: Path, view: Any) -> None:
+    world, rollout = sliding(load_scene(small_scene), _slide, seconds=0.0)
+    save_sliding(small_scene, world, rollout)
+    viewer = view(small_scene)
+    assert viewer.session.shown == 1
+    viewer.session.set_clock(playing=True)
+    viewer.session.tick(1.0)
+    assert (viewer.session.clock.time, viewer.session.jobs.failed) == (0.0, "")
+
+
+def test_outcomes_that_say_nothing_are_no_outcomes(small_scene: Path, view: Any) -> None:
+    world, rollout = sliding(load_scene(small_scene), _slide, seconds=0.1)
+    save_sliding(small_scene, world, rollout)
+    path = small_scene / "rollouts" / "001" / "rollout.yaml"
+    path.write_text(path.read_text().replace("outcomes: []", "outcomes: [{name: mug}]"))
+    viewer = view(small_scene)
+    assert len(viewer.session.tracks) == 1
+    assert "`shares`" in viewer.notes[0] or "`outcome`" in viewer.notes[0]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,34 +12,8 @@ from pxr import Usd
 from scene3d import Scene, save_scene
 from scene3d._rollout_folder import save_simulation
 from scene3d._simulate import Drop, simulate
-from scene3d.cli import main
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a call of the command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs `scene3d` with 80 columns, without colours."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*args: str | Path) -> Outcome:
-        capsys.readouterr()
-        code = main([str(arg) for arg in args])
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return run
+from .conftest import Command
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_the_table_names_every_engine_and_object(folder: Path, capsys: pytest.Ca
     ]
     rows = [line for line in lines if line.startswith(("    box", "    can"))]
     assert [row.split()[0] for row in rows] == ["box", "can"] * 2
-    assert {len(row.split()) for row in rows} == {9}
+    assert {len(row.split()) for row in rows} == {10}
     assert "  proven in MuJoCo (MJCF), scene3d" in lines
     assert all(len(line) <= 80 for line in lines if line.startswith("    "))
 

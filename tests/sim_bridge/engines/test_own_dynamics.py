@@ -36,7 +36,7 @@ def test_it_flies_rests_and_sleeps(scene: Scene) -> None:
     }
     answer = run_own(scene, asked)
     held = answer["bodies"]["can"]
-    assert held["mass"] == can.body.mass and held["shapes"] == 1
+    assert held["mass"] == can.body.mass
     assert held["inertia"] == can.body.inertia.ravel().tolist()
     fall, rest = answer["phases"]["fall"], answer["phases"]["rest"]
     for count, pose, twist in zip((15, 60), fall["poses"]["can"], fall["twists"]["can"], strict=True):

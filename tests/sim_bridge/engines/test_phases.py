@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pxr import Usd, UsdPhysics
+from pxr import Sdf, Usd, UsdPhysics
 
 from scene3d import Scene
 from scene3d._errors import FileFormatError
@@ -37,6 +37,8 @@ def test_a_stage_says_what_the_scene_holds(found: StageBodies, tabletop_loaded: 
         assert body.com == pytest.approx(thing.body.com, abs=1e-7)
         assert np.linalg.norm(body.inertia - thing.body.inertia) < 1e-6 * np.linalg.norm(thing.body.inertia)
         assert body.friction == pytest.approx(thing.body.material.friction)
+        assert body.restitution == pytest.approx(thing.body.material.restitution)
+        assert not body.kinematic
         assert len(body.corners) >= 64
     assert len(found.statics) == 2
     assert found.soft == ("/World/toy", "/World/rope")
@@ -44,7 +46,7 @@ def test_a_stage_says_what_the_scene_holds(found: StageBodies, tabletop_loaded: 
 
 
 def test_nothing_touches_in_the_fall(found: StageBodies) -> None:
-    phase = fall(found)
+    phase = fall(found.bodies, found.statics)
     boxes = [placed(body, phase.poses[body.name])[0] for body in found.bodies]
     lowest, highest = min(box[:, 2].min() for box in boxes), max(corners[:, 2].max() for corners in found.statics)
     assert lowest - highest > 9.81 * 0.25**2 / 2 + 0.1
@@ -54,7 +56,7 @@ def test_nothing_touches_in_the_fall(found: StageBodies) -> None:
 
 def test_bodies_stand_a_hair_above_their_support(found: StageBodies) -> None:
     solids = tuple(solid(corners) for corners in found.statics)
-    phase = rest(found, solids, 2.0)
+    phase = rest(found.bodies, solids, 2.0)
     assert phase.steps == 480
     for body in found.bodies:
         corners, com = placed(body, phase.poses[body.name])
@@ -67,9 +69,9 @@ def test_bodies_stand_a_hair_above_their_support(found: StageBodies) -> None:
 def test_a_layer_holds_the_poses_and_leaves_out_what_is_not_rigid(
     found: StageBodies, model: Path, tmp_path: Path
 ) -> None:
-    phase = fall(found)
+    phase = fall(found.bodies, found.statics)
     path = tmp_path / "fall.usda"
-    write_layer(model, found, phase, path)
+    write_layer(model, found.bodies, phase.poses, found.soft, path)
     stage = Usd.Stage.Open(str(path))
     again = read_bodies(stage, "fall.usda")
     for body in again.bodies:
@@ -89,11 +91,12 @@ def test_a_stage_that_was_led_along_is_free_in_the_proof(found: StageBodies, mod
     UsdPhysics.RigidBodyAPI(mug).CreateKinematicEnabledAttr(True)
     mug.GetAttribute("xformOp:translate").Set((1.0, 2.0, 3.0), 10.0)
     stage.GetRootLayer().Save()
-    phase = rest(found, tuple(solid(corners) for corners in found.statics), 1.0)
-    write_layer(led, found, phase, tmp_path / "rest.usda")
+    phase = rest(found.bodies, tuple(solid(corners) for corners in found.statics), 1.0)
+    write_layer(led, found.bodies, phase.poses, (), tmp_path / "rest.usda")
     free = Usd.Stage.Open(str(tmp_path / "rest.usda"))
     mug = free.GetPrimAtPath("/World/mug")
     assert UsdPhysics.RigidBodyAPI(mug).GetKinematicEnabledAttr().Get() is False
+    assert [body.name for body in read_bodies(free, "rest.usda").bodies if body.kinematic] == []
     assert tuple(mug.GetAttribute("xformOp:translate").Get(10.0)) == pytest.approx(phase.poses["mug"][:3])
 
 
@@ -125,6 +128,9 @@ SOUND = {"name": "box", "mass": "1", "scale": "1", "part": "PhysicsCollisionAPI"
         ({"up": "Y"}, "Y up"),
         ({"mass": "0"}, "/World/box leaves mass, centre of mass or inertia to the engine"),
         ({"scale": "2"}, "/World/box is scaled"),
+        ({"scale": "-1"}, "/World/box is scaled or mirrored"),
+        ({"scale": "nan"}, "/World/box is placed at numbers that are not finite"),
+        ({"mass": "nan"}, "/World/box leaves mass"),
         ({"part": "MaterialBindingAPI"}, "/World/box has no collider"),
     ],
 )
@@ -146,5 +152,18 @@ def test_a_sound_stage_and_an_empty_one() -> None:
     assert body.name == "box"
     assert body.corners.min(axis=0) == pytest.approx([-1, -1, -1])
     stage.RemovePrim("/World/box")
-    with pytest.raises(FileFormatError, match="no rigid body"):
+    with pytest.raises(FileFormatError, match="no rigid body and nothing deformable"):
         read_bodies(stage, "box.usda")
+
+
+def test_a_body_within_an_instance_is_refused() -> None:
+    stage = Usd.Stage.CreateInMemory()
+    stage.GetRootLayer().ImportFromString(
+        '#usda 1.0\n( metersPerUnit = 1\n upAxis = "Z"\n kilogramsPerUnit = 1 )\n' + BODY % SOUND
+    )
+    stage.GetPrimAtPath("/World").SetSpecifier(Sdf.SpecifierClass)
+    group = stage.DefinePrim("/Group", "Xform")
+    group.GetReferences().AddInternalReference("/World")
+    group.SetInstanceable(True)
+    with pytest.raises(FileFormatError, match="/Group/box lies within an instance"):
+        read_bodies(stage, "group.usda")

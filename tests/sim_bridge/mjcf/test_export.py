@@ -231,3 +231,20 @@ def test_a_failed_write_leaves_what_was_there(scene: Scene, tmp_path: Path, monk
         export_mjcf(replace(scene, objects=scene.objects[:1]), path, overwrite=True)
     after = {file.relative_to(tmp_path): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     assert after == before
+
+
+def test_a_kinematic_object_stays_where_it_is_put(tmp_path: Path) -> None:
+    scene = small_scene("block", "ball")
+    block, ball = scene.objects
+    high = replace(block, body=block.body.with_motion("kinematic"), T_world_body=(0.3, 0.2, 1.0, 1, 0, 0, 0))
+    above = replace(ball, T_world_body=(0.3, 0.2, 1.3, 1, 0, 0, 0))
+    exported = export_mjcf(replace(scene, objects=(high, above)), tmp_path / "held.xml")
+    model = mujoco.MjModel.from_xml_path(str(exported.path))
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, model.key("capture").id)
+    mujoco.mj_step(model, data, 1000)
+    assert data.body("block").xpos == pytest.approx([0.3, 0.2, 1.0], abs=1e-12)
+    assert data.body("ball").xpos[2] == pytest.approx(1.08, abs=2e-3)  # It lies on the block.
+    data.mocap_pos[model.body("block").mocapid[0]] = [0.0, 0.0, 2.0]
+    mujoco.mj_step(model, data)
+    assert data.body("block").xpos == pytest.approx([0.0, 0.0, 2.0], abs=1e-12)

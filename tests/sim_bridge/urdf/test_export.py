@@ -23,7 +23,8 @@ from dynamics.poses import rotation_from_wxyz
 from scene3d import Scene
 from scene3d._errors import FileFormatError, UsageError
 from scene3d.files import load_scene
-from sim_bridge.urdf._export import _rpy, export_urdf
+from sim_bridge.urdf._export import export_urdf
+from sim_bridge.urdf._joints import rpy
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_angles_make_the_same_rotation(pitch: float) -> None:
     roll, yaw = 0.7, -2.1
     R = matrix(roll, pitch, yaw)
     quaternion = _wxyz(R)
-    assert np.abs(matrix(*_rpy(quaternion)) - R).max() < 1e-7
+    assert np.abs(matrix(*rpy(quaternion)) - R).max() < 1e-7
     assert np.abs(rotation_from_wxyz(torch.tensor(quaternion, dtype=torch.float64)).numpy() - R).max() < 1e-9
 
 
@@ -135,3 +136,16 @@ def test_other_endings_and_scenes_without_scale_are_refused(scene: Scene, tmp_pa
     with pytest.raises(UsageError, match="scene3d scale"):
         export_urdf(replace(scene, metric=False), tmp_path / "desk.urdf")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kinematic_object_is_fixed_and_that_is_said(scene: Scene, tmp_path: Path) -> None:
+    at = scene.index("can")
+    can = scene.objects[at]
+    led = replace(can, body=can.body.with_motion("kinematic"), T_world_body=(0.0, 0.3, 1.0, 1, 0, 0, 0))
+    alone = replace(scene, objects=(led,), splats=scene.splats[scene.splats.component_index == 0][:10])
+    exported = export_urdf(alone, tmp_path / "held.urdf")
+    assert "can: kinematic, here fixed to the world." in exported.notes
+    model = mujoco.MjSpec.from_file(str(exported.path)).compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_step(model, data, 500)
+    assert data.body("can").xpos == pytest.approx([0.0, 0.3, 1.0], abs=1e-9)

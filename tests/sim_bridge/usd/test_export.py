@@ -279,11 +279,23 @@ def test_bodies_that_no_engine_takes_are_refused(tiny_scene: Scene, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("pose", [(math.nan, 0, 0, 1, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0)])
+def test_objects_that_are_nowhere_are_refused(tiny_scene: Scene, tmp_path: Path, pose: tuple) -> None:
+    box, can = tiny_scene.objects
+
+    with pytest.raises(UsageError, match=r"pose of 'can' is .*no place and no rotation"):
+        export_usd(replace(tiny_scene, objects=(box, replace(can, T_world_body=pose))), tmp_path / "tiny.usdc")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_scenes_without_objects_are_shown(tiny_scene: Scene, tmp_path: Path) -> None:
     scene = replace(tiny_scene, objects=(), splats=tiny_scene.splats[tiny_scene.splats.component_index == 0])
 
+    (tmp_path / "initial_conditions.json").write_text("{}", encoding="utf-8")
     exported = export_usd(scene, tmp_path / "bare.usdc")
 
+    assert (tmp_path / "initial_conditions.json").read_text(encoding="utf-8") == "{}", "of another stage"
     assert exported.bodies == () and exported.splats == len(scene.splats)
     assert "scene3d segment" in exported.notes[0]
     assert collided(opened(exported.path)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from pxr import Sdf, Usd, UsdGeom
 
 from scene3d import Scene
 from scene3d._errors import OutputError, UsageError
+from sim_bridge.mjcf import export_mjcf
+from sim_bridge.urdf import export_urdf
 from sim_bridge.usd import _splat_files, _target, export_usd
 
 
@@ -48,6 +51,14 @@ def test_edited_conditions_are_kept_unless_asked(tiny_scene: Scene, tmp_path: Pa
 def test_other_endings_are_refused(tiny_scene: Scene, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"\.usd, \.usda, \.usdc, \.usdz"):
         export_usd(tiny_scene, tmp_path / name)
+
+
+@pytest.mark.parametrize("export", [export_usd, export_mjcf, export_urdf])
+def test_names_that_no_disk_takes_are_refused(tiny_scene: Scene, tmp_path: Path, export: Any) -> None:
+    suffix = {"export_usd": ".usda", "export_mjcf": ".xml", "export_urdf": ".urdf"}[export.__name__]
+    with pytest.raises(OutputError, match="File name too long"):
+        export(tiny_scene, tmp_path / f"{'y' * 300}{suffix}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_folders_are_made_and_not_overwritten(tiny_scene: Scene, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_left_handed_meshes_are_turned() -> None:
         ([3, 3], [0, 1, 2], "do not add up"),
         ([2], [0, 1], "do not add up"),
         ([3], [0, 1, 9], r"of 4 points names point 9"),
-        ([3], [0, 1, -1], r"names point 1"),
+        ([3], [0, 1, -1], r"names point -1"),
         ([], [], "no faces"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pxr import Sdf, Usd, UsdGeom
+from pxr import Gf, Sdf, Usd, UsdGeom
 
 from scene3d._errors import FileFormatError
 from sim_bridge.usd import check_usd, import_usd
@@ -50,6 +50,9 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path, suffix: str, read: An
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="does not exist"):
         open_stage(tmp_path / "gone.usda")
+    (tmp_path / "folder.usd").mkdir()
+    with pytest.raises(FileFormatError, match=r"folder\.usd is a folder, not a USD file"):
+        open_stage(tmp_path / "folder.usd")
     (tmp_path / "scene.ply").write_bytes(b"ply")
     with pytest.raises(FileFormatError, match=r"no USD file by its suffix. Read are .usd, .usda"):
         open_stage(tmp_path / "scene.ply")
@@ -189,3 +192,12 @@ def test_too_many_prims_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         UsdGeom.Xform.Define(stage, f"/World/x{number}")
     with pytest.raises(FileFormatError, match="more than 50 prims"):
         open_stage(save(stage, tmp_path / "stage.usda"))
+
+
+def test_an_orientation_of_no_numbers_is_none_as_usd_itself_takes_it(tmp_path: Path) -> None:
+    stage = sound_stage(tmp_path)
+    box = stage.GetPrimAtPath("/World/box")
+    kept = box.GetAttribute("xformOp:translate").Get()
+    box.GetAttribute("xformOp:orient").Set(Gf.Quatd(float("nan"), 0, 0, 0))
+    (thing,) = scene_of(save(stage, tmp_path / "turned.usda")).scene.objects
+    assert thing.T_world_body == pytest.approx((*kept, 1, 0, 0, 0))
