@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NEWTON := .venv-newton
 PHYSX := .venv-physx
+CONVERTER := .venv-convert
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard scene3d/render/csrc/*)
 
@@ -53,6 +54,9 @@ numbers: $(STAMPS)/dev ## every figure of the README (an hour; a second call goe
 .PHONY: engines
 engines: $(STAMPS)/newton $(STAMPS)/physx ## .venv-newton and .venv-physx (NVIDIA's licence), in which `scene3d verify` proves exports
 
+.PHONY: converter
+converter: $(STAMPS)/converter ## .venv-convert with usd-convert-gsplat, whose stages are imported and whose speed is compared
+
 .PHONY: capture
 capture: $(STAMPS)/generate ## make assets/tabletop with Mitsuba (12 s a view; views that are there are kept)
 	$(BIN)/python assets/tabletop/generate.py --out assets/tabletop
@@ -65,7 +69,7 @@ clean: ## remove build products, caches and outputs; environments stay
 
 .PHONY: distclean
 distclean: clean ## and the environments
-	rm -rf $(VENV) $(NEWTON) $(PHYSX)
+	rm -rf $(VENV) $(NEWTON) $(PHYSX) $(CONVERTER)
 
 .PHONY: help
 help:
@@ -110,4 +114,10 @@ $(STAMPS)/physx: constraints-physx.txt
 	test -x $(PHYSX)/bin/python || $(PYTHON) -m venv $(PHYSX)
 	$(PHYSX)/bin/python -m pip install --quiet --disable-pip-version-check -c $< \
 	  ovphysx physx-usd-schemas newton-usd-schemas
+	@mkdir -p $(STAMPS) && touch $@
+
+# It wants one version of numpy, so it has an environment of its own; the OpenUSD libraries are borrowed from ours.
+$(STAMPS)/converter: Makefile
+	test -x $(CONVERTER)/bin/python || $(PYTHON) -m venv $(CONVERTER)
+	$(CONVERTER)/bin/python -m pip install --quiet --disable-pip-version-check usd-convert-gsplat==0.1.15
 	@mkdir -p $(STAMPS) && touch $@

@@ -102,7 +102,7 @@ def near_pairs(
             arm = (centre - com[:, body]).norm(dim=-1) + bound
             speed = speed + twist[:, body, 3:].norm(dim=-1) * arm
         near.append(distance - bound < margin + speed * dt)
-    empty = torch.zeros(len(com), 0, dtype=torch.bool)
+    empty = torch.zeros(len(com), 0, dtype=torch.bool, device=com.device)
     return torch.stack(near, dim=1) if near else empty
 
 
@@ -123,14 +123,14 @@ def boxes_near(
     turning = twist[..., 3:].norm(dim=-1) * arm
     for a, b in arrays.pairs.tolist():
         if PLANE in (arrays.kind[a], arrays.kind[b]):
-            near.append(torch.ones(len(com), dtype=torch.bool))
+            near.append(torch.ones(len(com), dtype=torch.bool, device=com.device))
             continue
         turned, apart = (R[:, a].transpose(-1, -2) @ R[:, b]).abs(), centre[:, b] - centre[:, a]
         gap_a = (apart[:, None] @ R[:, a])[:, 0].abs() - half[a] - turned @ half[b]
         gap_b = (apart[:, None] @ R[:, b])[:, 0].abs() - half[b] - turned.transpose(-1, -2) @ half[a]
         speed = (twist[:, a, :3] - twist[:, b, :3]).norm(dim=-1) + turning[:, a] + turning[:, b]
         near.append(torch.maximum(gap_a, gap_b).amax(dim=-1) < margin + speed * dt)
-    empty = torch.zeros(len(com), 0, dtype=torch.bool)
+    empty = torch.zeros(len(com), 0, dtype=torch.bool, device=com.device)
     return torch.stack(near, dim=1) if near else empty
 
 

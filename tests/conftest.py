@@ -57,6 +57,12 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """``missing("what and how to get it")``: the test skips (CI: fails)."""
+    return _missing
+
+
+@pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real recordings, outside the repository."""
     folder = Path(os.environ.get("SCENE3D_DATA", ROOT.parent / "shared" / "data"))

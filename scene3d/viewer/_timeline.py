@@ -121,7 +121,7 @@ class _Timeline:
         if clock.playing and now - self.told < PAUSE:
             return
         self.told = now
-        self.time.value = min(round(clock.time, 4), self.time.max)
+        self.time.value = min(round(clock.time, 3), self.time.max)
 
 
 def _pace(session: Session) -> str:

@@ -4,9 +4,7 @@
 
 Both sides run on one core, in turn, and write .usdc with the same OpenUSD libraries; each time is the quickest of a
 few. Ours includes every check of the exporter and flushing to the disk. Both files are read back and compared.
-usd-convert-gsplat pins another numpy and lives in an interpreter of its own:
-
-    python3.11 -m venv .venv-convert && .venv-convert/bin/pip install usd-convert-gsplat
+usd-convert-gsplat pins another numpy and lives in an interpreter of its own, which `make converter` makes.
 """
 
 from __future__ import annotations
@@ -83,7 +81,7 @@ def million(folder: Path, count: int) -> dict[str, Any]:
 def beside_converter(folder: Path, count: int) -> dict[str, Any] | None:
     """The same PLY file by both; None where the converter is not installed."""
     if not CONVERTER.is_file():
-        say("usd-convert-gsplat is not in .venv-convert, so it is left out; this file says how to install it")
+        say("usd-convert-gsplat is not in .venv-convert, so it is left out; `make converter` installs it")
         return None
     source, ours, theirs = (folder / name for name in ("splats.ply", "ours.usdc", "theirs.usdc"))
     save_splats(seeded(count, FULL_DEGREE), source)

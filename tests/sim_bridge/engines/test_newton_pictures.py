@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -21,13 +22,10 @@ SIZE = (160, 120)
 
 
 @pytest.fixture(scope="module")
-def pictures(repository: Path) -> ModuleType:
+def pictures(repository: Path, missing: Callable[[str], NoReturn]) -> ModuleType:
     """The benchmark that compares pictures; the test skips (CI: fails) without Newton."""
     if not (repository / ".venv-newton" / "bin" / "python").is_file():
-        missing = "Newton is not installed; make engines"
-        if os.environ.get("SCENE3D_CI"):
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
+        missing("Newton is not installed; make engines")
     folder = repository / "tests" / "benchmarks"
     sys.path.insert(0, str(folder))
     try:

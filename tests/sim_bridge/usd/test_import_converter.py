@@ -1,13 +1,15 @@
 """Stages that usd-convert-gsplat itself wrote, where it is installed: the demo scene's splats come back.
 
-It pins another numpy, so it lives in an interpreter of its own. Neither `make engines` nor CI installs it; what is
-tested without it is a stage laid out as its documents say (test_import_layouts.py).
+It pins another numpy, so it lives in an interpreter of its own, which `make converter` makes. What is tested without it
+is a stage laid out as its documents say (test_import_layouts.py).
 """
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pxr
@@ -20,16 +22,15 @@ from scene3d.files import load_splats, save_splats
 from sim_bridge.usd import check_usd, import_usd
 from sim_bridge.usd._read_values import FROM_Y_UP
 
-INSTALL = "python3.11 -m venv .venv-convert && .venv-convert/bin/pip install usd-convert-gsplat"
 SPLATS = 3000
 
 
 @pytest.fixture(scope="module")
-def interpreter(repository: Path) -> Path:
-    """The converter's Python."""
+def interpreter(repository: Path, missing: Callable[[str], NoReturn]) -> Path:
+    """The converter's Python; without it the test skips (CI: fails)."""
     found = repository / ".venv-convert" / "bin" / "python"
     if not found.is_file():
-        pytest.skip(f"usd-convert-gsplat is not installed: {INSTALL}")
+        missing("usd-convert-gsplat is not installed; `make converter` installs it")
     return found
 
 
