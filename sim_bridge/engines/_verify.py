@@ -90,7 +90,7 @@ class Proof:
 
 
 def verify(
-    path: Path,
+    path: Path | str,
     *,
     engines: Sequence[str] | None = None,
     seconds: float = 2.0,
@@ -112,6 +112,7 @@ def verify(
         UsageError: There is no such engine or nothing for it to move, the time is out of range, or the scene has no
             metric scale.
     """
+    path = Path(path)
     if not DT * 2 <= seconds <= LONGEST:
         raise UsageError(f"Found {seconds:g} s; bodies can stand for up to {LONGEST:g} s.")
     chosen = ENGINES if engines is None else tuple(dict.fromkeys(map(engine, engines)))

@@ -98,7 +98,16 @@ def test_a_true_answer_has_no_failures(trial: Any) -> None:
     row, note = judged(trial)
     assert row.failures == ()
     assert row.com_mm.value == pytest.approx(0, abs=1e-6) and row.fall_mm.value == pytest.approx(0, abs=1e-6)
-    assert note == "rope: 56 particles and 55 cells as exported, sank by 1.0 mm."
+    assert note == "rope: 56 particles and 55 cells as exported, sank by 1.0 mm, drifted 0.0 mm aside in the fall."
+
+
+def test_a_drift_aside_in_the_fall_is_said(trial: Any) -> None:
+    def aside(answer: dict[str, Any]) -> None:
+        answer["phases"]["fall"]["coms"]["rope"][2][0] += 0.012
+
+    row, note = judged(trial, aside)
+    assert row.failures == () and row.fall_mm.value == pytest.approx(0, abs=1e-6)
+    assert "drifted 12.0 mm aside" in note
 
 
 def lower(by: float) -> Change:
