@@ -33,5 +33,6 @@ def test_newton_proves_the_deformables_of_the_demo_scene(proven: Callable[[str],
     for row in proof.rows:
         assert row.mass.value is not None and row.com_mm.value is not None
         assert row.inertia.value is None and row.rest_mm.value is None
-        # Bodies that are elastic lag behind by no more than those that are not.
-        assert row.fall_mm.value == pytest.approx(1e3 * 9.81 * 0.25 / 480, rel=0.1)
+        # Bodies that are elastic lag behind by no more than those that are not: half of g dt t, whenever it is read.
+        assert row.fall_mm.value is not None
+        assert row.fall_mm.value / row.fall_mm.limit == pytest.approx(0.5, rel=0.1)
