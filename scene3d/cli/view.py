@@ -99,7 +99,6 @@ class View:
             rollout=self.rollout[0] if self.rollout else None,
             seconds=self.seconds,
             overwrite=self.overwrite,
-            assume_scale=self.assume_scale,
         )
         for note in written.notes:
             terminal.note(note)

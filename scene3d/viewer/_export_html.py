@@ -84,7 +84,6 @@ def export_html(
     dark: bool = True,
     overwrite: bool = False,
     title: str = "",
-    assume_scale: bool = False,
 ) -> Exported:
     """Write a page that shows a scene in motion, to be opened from disk.
 
@@ -99,7 +98,6 @@ def export_html(
         dark: Dark surroundings, which splats were fitted over.
         overwrite: Replace a file that exists.
         title: Of the page; empty takes the folder's name.
-        assume_scale: As for `open_viewer`.
 
     Raises:
         OutputError: The file exists, has another ending or cannot be written.
@@ -110,7 +108,7 @@ def export_html(
 
     file = Path(file)
     _check_file(file, overwrite)
-    folder, scene, track, future = _what(source, rollout, future, assume_scale)
+    folder, scene, track, future = _what(source, rollout, future)
     times = _times(track, seconds)
     if splats < 1:
         raise UsageError(f"Found {splats} splats to export; it takes at least 1.")
@@ -138,9 +136,7 @@ def _check_file(file: Path, overwrite: bool) -> None:
         raise OutputError(f"{file} exists already. Choose another name, or pass --overwrite.")
 
 
-def _what(
-    source: Session | Path | str, rollout: str | Track | None, future: int, assume_scale: bool
-) -> tuple[Path, Scene, Track, int]:
+def _what(source: Session | Path | str, rollout: str | Track | None, future: int) -> tuple[Path, Scene, Track, int]:
     """Folder, scene, track and future that are meant."""
     from scene3d._rollout_folder import list_rollouts, load_rollout
     from scene3d.viewer._track import saved_track, still_track

@@ -1,8 +1,8 @@
 """What was done, newest last, each with how to take it back and how to do it again.
 
 Entries hold functions, so that this knows nothing of scenes. What was taken back can be done again until something else
-is done. Entries with the same key that follow each other within
-a second are one: a slider that is dragged changes its value twenty times a second.
+is done. Entries with the same key that follow each other within a second are one: a slider that is dragged changes its
+value twenty times a second.
 """
 
 from __future__ import annotations
